@@ -1,0 +1,108 @@
+package org.mamba4j.inference;
+
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * Turns the bytes of one token after another into pieces of text. A piece never ends inside a character, and what might
+ * be the beginning of a stop text is held back until it is known not to be. All pieces together are what decoding the
+ * bytes at once gives (with U+FFFD for bytes that are not UTF-8), cut before the first stop text.
+ */
+final class StreamedText {
+    private final List<byte[]> stops;
+    private final Consumer<String> sink;
+    private final StringBuilder text = new StringBuilder();
+    private final CharsetDecoder decoder = StandardCharsets.UTF_8
+            .newDecoder()
+            .onMalformedInput(CodingErrorAction.REPLACE)
+            .onUnmappableCharacter(CodingErrorAction.REPLACE);
+
+    /** Bytes not yet decoded: held back for a stop text, or the head of a character. */
+    private byte[] pending = new byte[0];
+
+    private boolean finished;
+
+    StreamedText(List<String> stops, Consumer<String> sink) {
+        this.stops = stops.stream()
+                .map(stop -> stop.getBytes(StandardCharsets.UTF_8))
+                .toList();
+        this.sink = sink;
+    }
+
+    /** @return whether a stop text has appeared; nothing may be added after it */
+    boolean add(byte[] bytes) {
+        int held = pending.length;
+        pending = Arrays.copyOf(pending, held + bytes.length);
+        System.arraycopy(bytes, 0, pending, held, bytes.length);
+        int cut = firstStop();
+        if (cut >= 0) {
+            pending = Arrays.copyOf(pending, cut);
+            finish();
+            return true;
+        }
+        emit(pending.length - possibleStop(), false);
+        return false;
+    }
+
+    /** Hands over what was held back. */
+    void finish() {
+        if (!finished) {
+            finished = true;
+            emit(pending.length, true);
+        }
+    }
+
+    /** All pieces so far. */
+    String text() {
+        return text.toString();
+    }
+
+    private int firstStop() {
+        for (int start = 0; start < pending.length; start++) {
+            for (byte[] stop : stops) {
+                if (matches(stop, start, stop.length)) {
+                    return start;
+                }
+            }
+        }
+        return -1;
+    }
+
+    /** Length of the longest end of {@link #pending} with which a stop text begins. */
+    private int possibleStop() {
+        for (int start = 0; start < pending.length; start++) {
+            for (byte[] stop : stops) {
+                if (pending.length - start < stop.length && matches(stop, start, pending.length - start)) {
+                    return pending.length - start;
+                }
+            }
+        }
+        return 0;
+    }
+
+    private boolean matches(byte[] stop, int start, int length) {
+        return start + length <= pending.length && Arrays.equals(pending, start, start + length, stop, 0, length);
+    }
+
+    private void emit(int length, boolean end) {
+        ByteBuffer in = ByteBuffer.wrap(pending, 0, length);
+        CharBuffer out = CharBuffer.allocate(length + 1);
+        decoder.decode(in, out, end);
+        if (end) {
+            decoder.flush(out);
+        }
+        pending = Arrays.copyOfRange(pending, in.position(), pending.length);
+        out.flip();
+        if (out.hasRemaining()) {
+            String piece = out.toString();
+            text.append(piece);
+            sink.accept(piece);
+        }
+    }
+}
