@@ -24,4 +24,19 @@ public interface Tokenizer {
 
     /** Ids are in [0, vocabSize). A model's embedding may have more rows (padding). */
     int vocabSize();
+
+    /**
+     * 64 hexadecimal digits that differ between tokenizers that may give different ids; the same in every run. Files
+     * of tokens carry it.
+     */
+    String fingerprint();
+
+    /**
+     * A place where a long text may be cut without changing its ids: {@code encode} of the bytes before it and of
+     * those from it on (any number of which may follow later) give together what {@code encode} of all gives.
+     *
+     * @param utf8 the text, of which {@code length} bytes are known
+     * @return the last such place found, in [0, length]; 0 when there is none
+     */
+    int splitPoint(byte[] utf8, int length);
 }

@@ -5,12 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.mamba4j.UserError;
-import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
 
 class GeneratorTest {
     private static final GenerationOptions GREEDY =
@@ -81,7 +80,7 @@ class GeneratorTest {
     @Test
     void continuesAState() {
         FakeLanguageModel model = FakeLanguageModel.scripted(256, codes("hello world"));
-        Generator generator = new Generator(model, new Bytes());
+        Generator generator = new Generator(model, Tokenizers.bytes());
         State state = model.newState();
         String first = generator
                 .generate(state, "h", GREEDY.withMaxNewTokens(4), pieces::add)
@@ -97,8 +96,8 @@ class GeneratorTest {
     void zeroNewTokensReadThePrompt() {
         FakeLanguageModel model = FakeLanguageModel.scripted(256, codes("abc"));
         State state = model.newState();
-        Generation result =
-                new Generator(model, new Bytes()).generate(state, "abc", GREEDY.withMaxNewTokens(0), pieces::add);
+        Generation result = new Generator(model, Tokenizers.bytes())
+                .generate(state, "abc", GREEDY.withMaxNewTokens(0), pieces::add);
         assertThat(result.text()).isEmpty();
         assertThat(pieces).isEmpty();
         assertThat(state.tokensSeen()).isEqualTo(3);
@@ -120,7 +119,7 @@ class GeneratorTest {
         assertThatThrownBy(() -> generate("abc", "", GREEDY))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("prompt is empty");
-        assertThatThrownBy(() -> new Generator(FakeLanguageModel.scripted(200, codes("a")), new Bytes()))
+        assertThatThrownBy(() -> new Generator(FakeLanguageModel.scripted(200, codes("a")), Tokenizers.bytes()))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("256")
                 .hasMessageContaining("200");
@@ -131,9 +130,10 @@ class GeneratorTest {
     @Test
     void whatTheSinkThrowsEndsTheGeneration() {
         FakeLanguageModel model = FakeLanguageModel.scripted(256, codes("abc"));
-        assertThatThrownBy(() -> new Generator(model, new Bytes()).generate(model.newState(), "a", GREEDY, piece -> {
-                    throw new IllegalStateException("gone");
-                }))
+        assertThatThrownBy(() -> new Generator(model, Tokenizers.bytes())
+                        .generate(model.newState(), "a", GREEDY, piece -> {
+                            throw new IllegalStateException("gone");
+                        }))
                 .hasMessage("gone");
     }
 
@@ -144,41 +144,11 @@ class GeneratorTest {
     private Generation generate(LanguageModel model, String prompt, GenerationOptions options) {
         pieces.clear();
         try (State state = model.newState()) {
-            return new Generator(model, new Bytes()).generate(state, prompt, options, pieces::add);
+            return new Generator(model, Tokenizers.bytes()).generate(state, prompt, options, pieces::add);
         }
     }
 
     private static int[] codes(String text) {
-        return new Bytes().encode(text);
-    }
-
-    /** One token per byte. */
-    private static final class Bytes implements Tokenizer {
-        @Override
-        public int[] encode(String text) {
-            return encode(text.getBytes(StandardCharsets.UTF_8));
-        }
-
-        @Override
-        public int[] encode(byte[] utf8) {
-            int[] tokens = new int[utf8.length];
-            Arrays.setAll(tokens, i -> utf8[i] & 0xFF);
-            return tokens;
-        }
-
-        @Override
-        public byte[] bytes(int token) {
-            return new byte[] {(byte) token};
-        }
-
-        @Override
-        public String decode(int[] tokens) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public int vocabSize() {
-            return 256;
-        }
+        return Tokenizers.bytes().encode(text);
     }
 }
