@@ -1,0 +1,123 @@
+package org.mamba4j.tasks;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.DoubleConsumer;
+import org.mamba4j.UserError;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
+import org.mamba4j.text.Tokenizer;
+
+/**
+ * Perplexity by context length: does a model predict better when it has read more?
+ *
+ * <p>Every window is as long as the greatest context length. At each length the model reads the window's <em>end</em>
+ * of that length from a new state, and the loss of the window's last {@code scored} tokens counts. So the same tokens
+ * are scored at all lengths, and only what was read before them differs; the figures of different lengths compare,
+ * which those of windows of different lengths would not.
+ *
+ * <p>The loss of a window is the mean over its scored tokens; the figure is the mean over windows, and the interval
+ * is Student's at 95 % over windows, as tokens within a window are not independent. Intervals of two lengths overlap
+ * more than the paired difference between them is uncertain.
+ */
+public final class Perplexity {
+    private final LanguageModel model;
+    private final Tokenizer tokenizer;
+
+    /**
+     * @param model stays the caller's to close
+     * @param tokenizer the one that the windows were made with; tells how many bytes a token stands for
+     */
+    public Perplexity(LanguageModel model, Tokenizer tokenizer) {
+        this.model = model;
+        this.tokenizer = tokenizer;
+    }
+
+    /**
+     * Measures at every length.
+     *
+     * @param lengths tokens read, the scored ones included; in the order of the result
+     * @param scored tokens at the end of each window whose loss counts, at least 1
+     * @param windows each at least as long as the greatest length; their last tokens are used
+     * @param progress told the fraction of the work done, in (0, 1], after every window and length
+     * @throws UserError if a length leaves no context for the first scored token, or there is no window
+     */
+    public PerplexityResult measure(List<Integer> lengths, int scored, List<Window> windows, DoubleConsumer progress) {
+        check(lengths, scored, windows);
+        long total =
+                windows.size() * lengths.stream().mapToLong(Integer::longValue).sum();
+        long done = 0;
+        List<PerplexityResult.AtLength> results = new ArrayList<>();
+        for (int length : lengths) {
+            double[] loss = new double[windows.size()];
+            double[] bitsPerByte = new double[windows.size()];
+            long start = System.nanoTime();
+            for (int i = 0; i < loss.length; i++) {
+                int[] tokens = windows.get(i).end(length);
+                loss[i] = lossOfEnd(tokens, scored);
+                bitsPerByte[i] = loss[i] / Math.log(2) * scored / bytesOfEnd(tokens, scored);
+                done += length;
+                progress.accept((double) done / total);
+            }
+            double seconds = (System.nanoTime() - start) * 1e-9;
+            results.add(new PerplexityResult.AtLength(
+                    length,
+                    Estimate.ofMean(loss),
+                    Estimate.ofMean(loss).map(Math::exp),
+                    Estimate.ofMean(bitsPerByte),
+                    (long) length * loss.length / seconds));
+        }
+        return new PerplexityResult(windows.size(), scored, results);
+    }
+
+    private static void check(List<Integer> lengths, int scored, List<Window> windows) {
+        if (scored < 1) {
+            throw new UserError("the number of scored tokens is " + scored + " but must be at least 1");
+        }
+        if (lengths.isEmpty() || windows.isEmpty()) {
+            throw new UserError("perplexity needs at least one context length and one window");
+        }
+        for (int length : lengths) {
+            if (length <= scored) {
+                throw new UserError("a context length is " + length + " but must be at least " + (scored + 1)
+                        + ": the last " + scored + " tokens are scored and the first of them needs one before it");
+            }
+        }
+    }
+
+    /** Mean negative log likelihood of the last {@code scored} tokens, nats per token. */
+    private double lossOfEnd(int[] tokens, int scored) {
+        int[] read = Arrays.copyOf(tokens, tokens.length - 1);
+        double[] sum = new double[1];
+        try (State state = model.newState()) {
+            model.score(
+                    state,
+                    read,
+                    read.length - scored,
+                    (position, logits) -> sum[0] += negativeLogLikelihood(logits, tokens[position + 1]));
+        }
+        return sum[0] / scored;
+    }
+
+    private long bytesOfEnd(int[] tokens, int scored) {
+        long bytes = 0;
+        for (int i = tokens.length - scored; i < tokens.length; i++) {
+            bytes += tokenizer.bytes(tokens[i]).length;
+        }
+        return bytes;
+    }
+
+    /** −log softmax(logits)[target], in double. */
+    static double negativeLogLikelihood(float[] logits, int target) {
+        double greatest = Double.NEGATIVE_INFINITY;
+        for (float logit : logits) {
+            greatest = Math.max(greatest, logit);
+        }
+        double sum = 0;
+        for (float logit : logits) {
+            sum += Math.exp(logit - greatest);
+        }
+        return greatest + Math.log(sum) - logits[target];
+    }
+}
