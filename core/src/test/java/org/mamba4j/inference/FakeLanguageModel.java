@@ -29,7 +29,7 @@ public final class FakeLanguageModel implements LanguageModel {
 
     @Override
     public ModelConfig config() {
-        return new MambaConfig("mamba", vocabSize, 8, 1);
+        return MambaConfig.builder().vocabSize(vocabSize).dModel(8).nLayer(1).build();
     }
 
     @Override
