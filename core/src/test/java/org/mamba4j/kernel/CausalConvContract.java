@@ -1,0 +1,202 @@
+package org.mamba4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.mamba4j.kernel.Closeness.assertClose;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every implementation of the causal convolution must do, wherever it runs: agree with a float64 sum. */
+public abstract class CausalConvContract {
+    private static final double TOLERANCE = 1e-5;
+    private static final int ALL = 15;
+
+    /**
+     * Runs the case forward and backward in memory of its own and returns {@code y}, {@code lastState} and the gradients
+     * {@code grad x}, {@code grad weight}, {@code grad bias} and {@code grad initialState}, the last two also where the
+     * input is absent.
+     */
+    protected abstract Map<String, float[]> run(ConvCase conv);
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 4, 5, 8, 17, 64, 256})
+    void agreesForEveryChoiceOfOptionalInputsAndWidth(int width) {
+        for (int options = 0; options <= ALL; options++) {
+            check(ConvCase.random(new Random(options), 2, 37, 19, width, options));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 128, 129, 257})
+    void agreesForAnyNumberOfChannels(int channels) {
+        check(ConvCase.random(new Random(channels), 2, 11, channels, 4, ALL));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4098})
+    void agreesForAnyLength(int length) {
+        check(ConvCase.random(new Random(length), 2, length, 18, 4, ALL));
+        check(ConvCase.random(new Random(length), 1, length, 3, 2, 0));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 5, 4, 3", "3, 0, 0, 2", "5, 70, 1536, 4", "2, 5000, 33, 4"})
+    void agreesForLargeAndEmptySizes(int batch, int length, int channels, int width) {
+        check(ConvCase.random(new Random(length), batch, length, channels, width, ALL));
+    }
+
+    @Test
+    void agreesWhereTheSiluSaturates() {
+        ConvCase conv = ConvCase.random(new Random(3), 2, 30, 37, 4, ALL);
+        float[] scales = {0, 1, 20, 50, 88, 100, 1e4f, 1e10f};
+        for (int i = 0; i < conv.x().length; i++) {
+            conv.x()[i] *= scales[i / 37 % scales.length];
+        }
+        check(conv);
+    }
+
+    @Test
+    void agreesForRandomSizesAndOptions() {
+        long seed = System.nanoTime();
+        System.out.println(getClass().getSimpleName() + ": seed " + seed);
+        Random random = new Random(seed);
+        for (int i = 0; i < 60; i++) {
+            check(ConvCase.random(
+                    random,
+                    1 + random.nextInt(3),
+                    random.nextInt(150),
+                    1 + random.nextInt(70),
+                    1 + random.nextInt(8),
+                    random.nextInt(ALL + 1)));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2, 3, 16, 33, 39, 40})
+    void partsWithCarriedStateEqualTheWhole(int cut) {
+        int channels = 19;
+        int width = 5;
+        ConvCase whole = ConvCase.random(new Random(cut), 1, 40, channels, width, ALL);
+        float[] carried = get(run(steps(whole, 0, cut, whole.initialState(), whole.gradLastState())), "lastState");
+        Map<String, float[]> right = run(steps(whole, cut, 40, carried, whole.gradLastState()));
+        Map<String, float[]> left = run(steps(whole, 0, cut, whole.initialState(), get(right, "grad initialState")));
+        Map<String, float[]> joined = new LinkedHashMap<>();
+        for (String name : new String[] {"y", "grad x"}) {
+            float[] both = new float[40 * channels];
+            System.arraycopy(get(left, name), 0, both, 0, cut * channels);
+            System.arraycopy(get(right, name), 0, both, cut * channels, (40 - cut) * channels);
+            joined.put(name, both);
+        }
+        for (String name : new String[] {"grad weight", "grad bias"}) {
+            float[] sum = get(left, name).clone();
+            for (int i = 0; i < sum.length; i++) {
+                sum[i] += get(right, name)[i];
+            }
+            joined.put(name, sum);
+        }
+        joined.put("lastState", get(right, "lastState"));
+        joined.put("grad initialState", get(left, "grad initialState"));
+        assertClose("cut at " + cut, joined, expected(whole), TOLERANCE);
+    }
+
+    @Test
+    void keepsNanInItsChannelAndWindow() {
+        int channels = 21;
+        ConvCase conv = ConvCase.random(new Random(9), 1, 50, channels, 4, ALL);
+        conv.x()[30 * channels + 18] = Float.NaN;
+        float[] y = get(run(conv), "y");
+        for (int i = 0; i < y.length; i++) {
+            boolean reached = i % channels == 18 && i / channels >= 30 && i / channels < 34;
+            assertThat(Float.isNaN(y[i])).as("y[%d] is NaN", i).isEqualTo(reached);
+        }
+    }
+
+    @Test
+    void theSameCaseGivesTheSameBits() {
+        ConvCase conv = ConvCase.random(new Random(12), 3, 150, 300, 4, ALL);
+        Map<String, float[]> first = run(conv);
+        for (int i = 0; i < 5; i++) {
+            run(conv).forEach((name, values) -> assertThat(values).as(name).isEqualTo(first.get(name)));
+        }
+    }
+
+    private void check(ConvCase conv) {
+        assertClose(conv.toString(), run(conv), expected(conv), TOLERANCE);
+    }
+
+    private static ConvCase steps(ConvCase s, int from, int to, float[] initialState, float[] gradLastState) {
+        return new ConvCase(
+                1,
+                to - from,
+                s.channels(),
+                s.width(),
+                s.silu(),
+                java.util.Arrays.copyOfRange(s.x(), from * s.channels(), to * s.channels()),
+                s.weight(),
+                s.bias(),
+                initialState,
+                java.util.Arrays.copyOfRange(s.gradY(), from * s.channels(), to * s.channels()),
+                gradLastState);
+    }
+
+    /** The definition in float64, over the padded input. */
+    private static Map<String, double[]> expected(ConvCase s) {
+        int width = s.width();
+        int kept = width - 1;
+        double[] y = new double[s.x().length];
+        double[] last = new double[s.batch() * s.channels() * kept];
+        double[] dX = new double[s.x().length];
+        double[] dWeight = new double[s.weight().length];
+        double[] dBias = new double[s.channels()];
+        double[] dInitial = new double[last.length];
+        for (int b = 0; b < s.batch(); b++) {
+            for (int d = 0; d < s.channels(); d++) {
+                double[] padded = new double[kept + s.length()];
+                double[] dPadded = new double[padded.length];
+                int state = (b * s.channels() + d) * kept;
+                for (int k = 0; k < kept; k++) {
+                    padded[k] = s.initialState().length > 0 ? s.initialState()[state + k] : 0;
+                    dPadded[s.length() + k] = s.gradLastState().length > 0 ? s.gradLastState()[state + k] : 0;
+                }
+                for (int t = 0; t < s.length(); t++) {
+                    int i = (b * s.length() + t) * s.channels() + d;
+                    padded[kept + t] = s.x()[i];
+                    double sum = s.bias().length > 0 ? s.bias()[d] : 0;
+                    for (int k = 0; k < width; k++) {
+                        sum += s.weight()[d * width + k] * padded[t + k];
+                    }
+                    double sigmoid = 1 / (1 + Math.exp(-sum));
+                    y[i] = s.silu() ? sum * sigmoid : sum;
+                    double dSum = s.gradY()[i] * (s.silu() ? sigmoid + sum * sigmoid * (1 - sigmoid) : 1);
+                    dBias[d] += dSum;
+                    for (int k = 0; k < width; k++) {
+                        dWeight[d * width + k] += dSum * padded[t + k];
+                        dPadded[t + k] += dSum * s.weight()[d * width + k];
+                    }
+                }
+                System.arraycopy(padded, s.length(), last, state, kept);
+                System.arraycopy(dPadded, 0, dInitial, state, kept);
+                for (int t = 0; t < s.length(); t++) {
+                    dX[(b * s.length() + t) * s.channels() + d] = dPadded[kept + t];
+                }
+            }
+        }
+        Map<String, double[]> results = new LinkedHashMap<>();
+        results.put("y", y);
+        results.put("lastState", last);
+        results.put("grad x", dX);
+        results.put("grad weight", dWeight);
+        results.put("grad bias", dBias);
+        results.put("grad initialState", dInitial);
+        return results;
+    }
+
+    private static float[] get(Map<String, float[]> results, String name) {
+        return SelectiveScanContract.get(results, name);
+    }
+}

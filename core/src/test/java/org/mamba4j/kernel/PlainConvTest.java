@@ -1,0 +1,8 @@
+package org.mamba4j.kernel;
+
+class PlainConvTest extends CpuConvContract {
+    @Override
+    protected SequenceKernels kernels() {
+        return new PlainKernels();
+    }
+}
