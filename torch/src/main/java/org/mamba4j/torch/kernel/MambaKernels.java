@@ -1,0 +1,21 @@
+package org.mamba4j.torch.kernel;
+
+import org.mamba4j.kernel.Kernels;
+
+/**
+ * One way to run the operations of a Mamba layer that are no matrix products.
+ *
+ * @param name for logs
+ */
+public record MambaKernels(String name, SelectiveScan scan, CausalConv conv) {
+    /** On core's kernels: fast, and without any (B, L, D, N) tensor. CPU only. */
+    public static MambaKernels fused() {
+        var kernels = Kernels.best();
+        return new MambaKernels("fused, " + kernels.name(), new FusedScan(kernels), new FusedConv(kernels));
+    }
+
+    /** Of libtorch's own operations and gradients: the reference that the others are compared with. */
+    public static MambaKernels composed() {
+        return new MambaKernels("composed", ComposedScan.unbound(), new ComposedConv());
+    }
+}
