@@ -1,0 +1,57 @@
+package org.mamba4j.torch.nn;
+
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.model.TensorSpec;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+
+/** The trained tensors of one model by name, in the order of the forward pass. Owns their memory. */
+public final class Parameters implements AutoCloseable {
+    private final Map<String, Parameter> byName = new LinkedHashMap<>();
+
+    /**
+     * Zeros for each of {@code specs}, outside of every scope.
+     *
+     * @param specs what the configuration lists
+     */
+    Parameters(List<TensorSpec> specs) {
+        try (TensorScope scope = new TensorScope()) {
+            for (TensorSpec spec : specs) {
+                Tensor tensor = Tensors.zeros(spec.shape().toArray());
+                tensor.requires_grad_(true);
+                byName.put(spec.name(), new Parameter(spec.name(), scope.release(tensor), decays(spec)));
+            }
+        }
+    }
+
+    private static boolean decays(TensorSpec spec) {
+        return spec.shape().rank() >= 2 && !spec.name().endsWith(".A_log");
+    }
+
+    /** All of them. */
+    public Collection<Parameter> all() {
+        return Collections.unmodifiableCollection(byName.values());
+    }
+
+    /** The tensor called {@code name}, or {@link Tensors#absent()} where the configuration has none (a bias). */
+    public Tensor get(String name) {
+        Parameter parameter = byName.get(name);
+        return parameter == null ? Tensors.absent() : parameter.tensor();
+    }
+
+    /** How many numbers there are. */
+    public long count() {
+        return all().stream().mapToLong(parameter -> parameter.tensor().numel()).sum();
+    }
+
+    /** Frees all tensors and their gradients. */
+    @Override
+    public void close() {
+        byName.values().forEach(parameter -> parameter.tensor().close());
+    }
+}
