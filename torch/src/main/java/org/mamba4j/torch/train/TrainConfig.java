@@ -1,0 +1,303 @@
+package org.mamba4j.torch.train;
+
+import java.nio.file.Path;
+import java.util.List;
+import org.mamba4j.UserError;
+
+/**
+ * All that decides a training run. The components' {@link Describe} annotations hold meaning, default, unit and limits
+ * of every key; keys in YAML are the components' names in snake case.
+ *
+ * @param out see the annotation, like all others
+ */
+public record TrainConfig(
+        @Describe("folder that the run is written to: checkpoints, metrics, curves, this configuration")
+        Path out,
+
+        @Describe(
+                value = "the one seed of the run: initial weights and order of the data follow from it",
+                byDefault = "1",
+                min = 0)
+        long seed,
+
+        @Describe(
+                value = "CPU threads; the result of a run depends on it in the last bits, 0 takes all processors",
+                byDefault = "0",
+                unit = "threads",
+                min = 0,
+                max = 4096)
+        int threads,
+
+        Model model,
+        Data data,
+        Optimiser optimiser,
+        Course schedule,
+        Evaluation evaluation,
+        Saving checkpoints,
+        Measuring metrics) {
+
+    /**
+     * Reads a configuration file.
+     *
+     * @param file YAML; keys that it lacks take their defaults
+     * @param overrides {@code key=value} with dotted keys, applied after the file, in order
+     * @throws UserError naming the file (or the override), key, value and what is allowed, if the file cannot be read,
+     *     is not YAML, has an unknown key or a value of the wrong type or out of range
+     */
+    public static TrainConfig load(Path file, List<String> overrides) {
+        return ConfigReader.read(TrainConfig.class, file, overrides).checked(file.toString());
+    }
+
+    /** This configuration as YAML with every key commented; {@link #load} reads it back. */
+    public String toYaml() {
+        return ConfigWriter.yaml(this);
+    }
+
+    private TrainConfig checked(String source) {
+        if (optimiser.beta1() >= 1 || optimiser.beta2() >= 1) {
+            throw new UserError(source + ": optimiser.beta1 and beta2 must be below 1, are " + optimiser.beta1()
+                    + " and " + optimiser.beta2());
+        }
+        if (schedule.minLr() > optimiser.lr()) {
+            throw new UserError(source + ": schedule.min_lr (" + schedule.minLr() + ") must not exceed optimiser.lr ("
+                    + optimiser.lr() + ")");
+        }
+        if (schedule.minutes() == 0 && schedule.warmupSteps() >= schedule.steps()) {
+            throw new UserError(source + ": schedule.warmup_steps (" + schedule.warmupSteps()
+                    + ") must be smaller than schedule.steps (" + schedule.steps() + ")");
+        }
+        return this;
+    }
+
+    /** The learning rate by step. */
+    public Schedule rates() {
+        return new Schedule(
+                schedule.shape(), optimiser.lr(), schedule.minLr(), schedule.warmupSteps(), schedule.steps());
+    }
+
+    /** The same with another number of steps. */
+    TrainConfig withSteps(int steps) {
+        Course changed =
+                new Course(schedule.shape(), steps, schedule.minutes(), schedule.warmupSteps(), schedule.minLr());
+        return new TrainConfig(out, seed, threads, model, data, optimiser, changed, evaluation, checkpoints, metrics);
+    }
+
+    /** Tokens that one step trains on. */
+    public long tokensPerStep() {
+        return (long) data.batch() * data.length() * optimiser.accumulate();
+    }
+
+    /** Families of models that can be trained. */
+    public enum Family {
+        /** Gu and Dao, 2023. */
+        MAMBA
+    }
+
+    /** The model's shape; its vocabulary comes from the tokenizer. */
+    public record Model(
+            @Describe(value = "family of the model", byDefault = "mamba")
+            Family type,
+
+            @Describe(
+                    value = "width of the residual stream",
+                    byDefault = "128",
+                    unit = "channels",
+                    min = 1,
+                    max = 65536)
+            int hiddenSize,
+
+            @Describe(value = "number of blocks", byDefault = "4", unit = "blocks", min = 1, max = 1024)
+            int numHiddenLayers,
+
+            @Describe(
+                    value = "hidden values that every channel of the scan remembers (N)",
+                    byDefault = "16",
+                    unit = "values",
+                    min = 1,
+                    max = 256)
+            int stateSize,
+
+            @Describe(value = "width of the causal convolution", byDefault = "4", unit = "tokens", min = 1, max = 64)
+            int convKernel,
+
+            @Describe(
+                    value = "width of the scan relative to the residual stream",
+                    byDefault = "2",
+                    unit = "times",
+                    min = 1,
+                    max = 16)
+            int expand,
+
+            @Describe(
+                    value = "rank of the projection that makes the time steps; 0 takes hidden_size / 16, rounded up",
+                    byDefault = "0",
+                    unit = "channels",
+                    min = 0,
+                    max = 65536)
+            int timeStepRank,
+
+            @Describe(value = "whether head and embedding share their weights", byDefault = "true")
+            boolean tieWordEmbeddings,
+
+            @Describe(
+                    value = "the embedding's rows are padded to a multiple of this",
+                    byDefault = "8",
+                    unit = "rows",
+                    min = 1,
+                    max = 1024)
+            int padVocabularyTo) {}
+
+    /** What is trained on. */
+    public record Data(
+            @Describe("a text file, a folder, a glob or a zip; ARCHIVE.zip!GLOB takes a part of a zip")
+            String path,
+
+            @Describe(value = "bytes, or the path of a tokenizer.json (or of its folder)", byDefault = "bytes")
+            String tokenizer,
+
+            @Describe(
+                    value = "share of the documents that is kept out of training for validation",
+                    byDefault = "0.05",
+                    min = 0,
+                    max = 0.9)
+            double validFraction,
+
+            @Describe(value = "length of a training window", byDefault = "256", unit = "tokens", min = 1, max = 1 << 24)
+            int length,
+
+            @Describe(
+                    value = "windows that are computed at once",
+                    byDefault = "8",
+                    unit = "windows",
+                    min = 1,
+                    max = 65536)
+            int batch) {}
+
+    /** How gradients become weights: AdamW. */
+    public record Optimiser(
+            @Describe(value = "largest learning rate", byDefault = "1e-3", min = 0, max = 10)
+            double lr,
+
+            @Describe(value = "decay of the mean of the gradients", byDefault = "0.9", min = 0, max = 1)
+            double beta1,
+
+            @Describe(value = "decay of the mean of their squares", byDefault = "0.95", min = 0, max = 1)
+            double beta2,
+
+            @Describe(value = "added to the root of the squares' mean", byDefault = "1e-8", min = 1e-30, max = 1)
+            double eps,
+
+            @Describe(
+                    value = "decoupled weight decay, on matrices only (A_log, D, norms and biases have none)",
+                    byDefault = "0.1",
+                    min = 0,
+                    max = 10)
+            double weightDecay,
+
+            @Describe(
+                    value = "a gradient whose global norm is larger is scaled down to it; 0 never",
+                    byDefault = "1.0",
+                    min = 0)
+            double clipNorm,
+
+            @Describe(
+                    value = "batches whose gradients make one step",
+                    byDefault = "1",
+                    unit = "batches",
+                    min = 1,
+                    max = 65536)
+            int accumulate) {}
+
+    /** How long, and the learning rate on the way. */
+    public record Course(
+            @Describe(
+                    value = "learning rate after the warm-up: constant, cosine or linear down to min_lr",
+                    byDefault = "cosine")
+            Schedule.Shape shape,
+
+            @Describe(
+                    value = "steps of the whole run",
+                    byDefault = "1000",
+                    unit = "steps",
+                    min = 1,
+                    max = Integer.MAX_VALUE,
+                    mayChange = true)
+            int steps,
+
+            @Describe(
+                    value = "if not 0: measure this machine's speed first and choose steps to take about this long",
+                    byDefault = "0",
+                    unit = "minutes",
+                    min = 0,
+                    max = 1e6,
+                    mayChange = true)
+            double minutes,
+
+            @Describe(
+                    value = "steps in which the learning rate climbs to lr",
+                    byDefault = "50",
+                    unit = "steps",
+                    min = 0,
+                    max = Integer.MAX_VALUE)
+            int warmupSteps,
+
+            @Describe(value = "learning rate of the last step", byDefault = "1e-5", min = 0, max = 10)
+            double minLr) {}
+
+    /** Measuring on the validation windows, which are the same every time. */
+    public record Evaluation(
+            @Describe(
+                    value = "steps between two evaluations; every checkpoint is evaluated too",
+                    byDefault = "250",
+                    unit = "steps",
+                    min = 1,
+                    max = Integer.MAX_VALUE,
+                    mayChange = true)
+            int every,
+
+            @Describe(
+                    value = "validation windows, spread evenly over the validation documents; 0 never evaluates",
+                    byDefault = "64",
+                    unit = "windows",
+                    min = 0,
+                    max = 1 << 24,
+                    mayChange = true)
+            int windows) {}
+
+    /** What is kept of the run. */
+    public record Saving(
+            @Describe(
+                    value = "steps between two checkpoints; the last step always makes one",
+                    byDefault = "500",
+                    unit = "steps",
+                    min = 1,
+                    max = Integer.MAX_VALUE,
+                    mayChange = true)
+            int every,
+
+            @Describe(
+                    value = "newest checkpoints that are kept, beside the one with the lowest validation loss",
+                    byDefault = "2",
+                    unit = "checkpoints",
+                    min = 1,
+                    max = 1e6,
+                    mayChange = true)
+            int keep) {}
+
+    /** What is written about the run. */
+    public record Measuring(
+            @Describe(
+                    value = "steps between two lines of metrics.jsonl",
+                    byDefault = "10",
+                    unit = "steps",
+                    min = 1,
+                    max = Integer.MAX_VALUE,
+                    mayChange = true)
+            int every,
+
+            @Describe(value = "whether to write TensorBoard event files", byDefault = "true", mayChange = true)
+            boolean tensorboard,
+
+            @Describe(value = "whether to draw loss.png after evaluations", byDefault = "true", mayChange = true)
+            boolean plot) {}
+}

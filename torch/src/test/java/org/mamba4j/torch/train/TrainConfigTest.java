@@ -1,0 +1,152 @@
+package org.mamba4j.torch.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.mamba4j.UserError;
+
+class TrainConfigTest {
+    private static final String LEAST = "out: runs/x\ndata:\n  path: text.txt\n";
+
+    @TempDir
+    Path folder;
+
+    @Test
+    void whatIsNotGivenTakesItsDefault() throws IOException {
+        TrainConfig config = load(LEAST);
+
+        assertThat(config.seed()).isEqualTo(1);
+        assertThat(config.data().length()).isEqualTo(256);
+        assertThat(config.optimiser().lr()).isEqualTo(1e-3);
+        assertThat(config.schedule().shape()).isEqualTo(Schedule.Shape.COSINE);
+        assertThat(config.metrics().tensorboard()).isTrue();
+    }
+
+    @Test
+    void fileOverridesDefaultsAndCommandLineOverridesFile() throws IOException {
+        TrainConfig config = load(
+                LEAST + "  length: 64\noptimiser: {lr: 3e-4, beta2: 0.99}\nschedule:\n  shape: linear\n",
+                "data.length=128",
+                "optimiser.lr = 2e-4",
+                "metrics.plot=false",
+                "data.path=a=b.txt",
+                "schedule.shape=constant");
+
+        assertThat(config.data().length()).isEqualTo(128);
+        assertThat(config.data().path()).isEqualTo("a=b.txt");
+        assertThat(config.optimiser().lr()).isEqualTo(2e-4);
+        assertThat(config.optimiser().beta2()).isEqualTo(0.99);
+        assertThat(config.schedule().shape()).isEqualTo(Schedule.Shape.CONSTANT);
+        assertThat(config.metrics().plot()).isFalse();
+    }
+
+    @Test
+    void theSavedFormIsReadBackEqualAndCommented() throws IOException {
+        TrainConfig config =
+                load(LEAST, "data.path=odd: \"name\" #1.txt", "seed=9007199254740993", "optimiser.eps=1e-9");
+        String yaml = config.toYaml();
+        Path file = Files.writeString(folder.resolve("saved.yaml"), yaml);
+
+        assertThat(TrainConfig.load(file, List.of())).isEqualTo(config);
+        for (ConfigKeys.Key key : ConfigKeys.ofTraining()) {
+            assertThat(yaml).contains("# " + key.meaning());
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    data.length=0            | must be an integer from 1 to 16777216 [tokens]
+                    data.length=1.5          | must be an integer
+                    data.length=many         | must be an integer
+                    data.length=99999999999  | must be an integer
+                    data.length=             | must be an integer
+                    optimiser.lr=fast        | must be a number from 0 to 10
+                    optimiser.lr=-1          | must be a number from 0 to 10
+                    optimiser.lr=NaN         | must be a number
+                    optimiser.clip_norm=Infinity | must be a number of 0 or more
+                    metrics.plot=yes         | must be true or false
+                    schedule.shape=square    | must be constant, cosine, linear
+                    data.path=               | must be a text
+                    seed=99999999999999999999| must be an integer of 0 or more
+                    """)
+    void aBadOverrideIsNamedWithWhatIsAllowed(String override, String allowed) {
+        assertThatThrownBy(() -> load(LEAST, override))
+                .isInstanceOf(UserError.class)
+                .hasMessageStartingWith("--set " + override.strip())
+                .hasMessageContaining(allowed);
+    }
+
+    @Test
+    void aBadValueInTheFileIsNamedWithFileAndKey() {
+        assertThatThrownBy(() -> load(LEAST + "  length: -3\n"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("test.yaml: data.length: -3: must be an integer from 1")
+                .hasMessageContaining("length of a training window");
+        assertThatThrownBy(() -> load(LEAST + "  length: [1, 2]\n"))
+                .hasMessageContaining("test.yaml: data.length: [1,2]: must be an integer");
+        assertThatThrownBy(() -> load(LEAST + "  length:\n")).hasMessageContaining("data.length: empty: must be");
+        assertThatThrownBy(() -> load(LEAST + "optimiser: 3\n"))
+                .hasMessageContaining("optimiser must be a block of keys, is 3");
+        assertThatThrownBy(() -> load("out: x\n")).hasMessageContaining("data.path is missing");
+    }
+
+    @Test
+    void unknownKeysAreErrorsWithTheNearestKnown() {
+        assertThatThrownBy(() -> load(LEAST + "  lenght: 3\n"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("unknown key data.lenght; did you mean data.length?");
+        assertThatThrownBy(() -> load(LEAST + "nonsense: 3\n"))
+                .hasMessageContaining("unknown key nonsense")
+                .hasMessageContaining("Known keys: out, seed");
+        assertThatThrownBy(() -> load(LEAST, "optimizer.lr=3"))
+                .hasMessageContaining("unknown key optimizer.lr; did you mean optimiser.lr?");
+        assertThatThrownBy(() -> load(LEAST, "optimiser=3")).hasMessageContaining("unknown key optimiser");
+        assertThatThrownBy(() -> load(LEAST, "seed.x=3")).hasMessageContaining("unknown key seed.x");
+        assertThatThrownBy(() -> load(LEAST, "seed")).hasMessageContaining("must be key=value");
+        assertThatThrownBy(() -> load(LEAST, "=3")).hasMessageContaining("must be key=value");
+    }
+
+    @Test
+    void whatIsNoConfigurationIsOneClearLine() throws IOException {
+        assertThatThrownBy(() -> load("a: [1, 2\nb: }"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("line ")
+                .hasMessageContaining("not YAML")
+                .satisfies(
+                        e -> assertThat(String.valueOf(e.getMessage()).lines()).hasSize(1));
+        assertThatThrownBy(() -> load("seed: 1\nseed: 2\n"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("uplicate");
+        assertThatThrownBy(() -> load("just a text")).hasMessageContaining("must be a block of keys");
+        assertThatThrownBy(() -> load("")).hasMessageContaining("out is missing");
+        assertThatThrownBy(() -> load("a: &x 1\nb: *x\n")).isInstanceOf(UserError.class);
+        assertThatThrownBy(() -> TrainConfig.load(folder.resolve("none.yaml"), List.of()))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("no such configuration file");
+        assertThatThrownBy(() -> TrainConfig.load(folder, List.of())).hasMessageContaining("is a folder");
+        Path latin = Files.write(folder.resolve("latin.yaml"), "out: grün".getBytes(StandardCharsets.ISO_8859_1));
+        assertThatThrownBy(() -> TrainConfig.load(latin, List.of())).hasMessageContaining("not UTF-8");
+    }
+
+    @Test
+    void valuesMustFitTogether() {
+        assertThatThrownBy(() -> load(LEAST, "schedule.steps=10", "schedule.warmup_steps=10"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("schedule.warmup_steps (10)");
+        assertThatThrownBy(() -> load(LEAST, "schedule.min_lr=1")).hasMessageContaining("schedule.min_lr");
+        assertThatThrownBy(() -> load(LEAST, "optimiser.beta1=1")).hasMessageContaining("optimiser.beta1");
+    }
+
+    private TrainConfig load(String yaml, String... overrides) throws IOException {
+        return TrainConfig.load(Files.writeString(folder.resolve("test.yaml"), yaml), List.of(overrides));
+    }
+}
