@@ -1,0 +1,54 @@
+package org.mamba4j.torch.train;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * What was measured after a step.
+ *
+ * @param step steps done, counted from 1
+ * @param timeMillis wall clock, milliseconds since 1970
+ * @param values by name (the constants of this class), in the order in which they are written
+ */
+public record Metrics(int step, long timeMillis, Map<String, Double> values) {
+    /** Mean training loss since the previous line, nats per token. */
+    public static final String TRAIN_LOSS = "train_loss";
+
+    /** Global norm of the gradient before clipping. */
+    public static final String GRADIENT_NORM = "gradient_norm";
+
+    /** Learning rate of the step. */
+    public static final String LEARNING_RATE = "learning_rate";
+
+    /** Tokens trained on so far. */
+    public static final String TOKENS = "tokens";
+
+    /** Tokens per second of training time since the previous line, evaluation and saving not counted. */
+    public static final String TOKENS_PER_SECOND = "tokens_per_second";
+
+    /** Training time so far, over all sessions of the run, in seconds. */
+    public static final String SECONDS = "seconds";
+
+    /** Mean loss on the validation windows, nats per token. */
+    public static final String VALID_LOSS = "valid_loss";
+
+    /** The same in bits. */
+    public static final String VALID_BITS_PER_TOKEN = "valid_bits_per_token";
+
+    /** The same, spread over the bytes that the tokens stand for. */
+    public static final String VALID_BITS_PER_BYTE = "valid_bits_per_byte";
+
+    /** exp(valid_loss). */
+    public static final String VALID_PERPLEXITY = "valid_perplexity";
+
+    /** Copies {@code values}. */
+    public Metrics {
+        values = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(values));
+    }
+
+    /** The value of {@code name}, NaN where it was not measured. */
+    public double get(String name) {
+        Double value = values.get(name);
+        return value == null ? Double.NaN : value;
+    }
+}
