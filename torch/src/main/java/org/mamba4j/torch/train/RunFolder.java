@@ -1,0 +1,148 @@
+package org.mamba4j.torch.train;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
+
+/**
+ * The folder of one run, locked against a second trainer while it is open.
+ *
+ * <pre>
+ * config.yaml        the configuration as resolved
+ * metrics.jsonl      what was measured
+ * tensorboard/       the same for TensorBoard
+ * loss.png           the same as a picture
+ * checkpoints/       see {@link Checkpoints}
+ * run.lock           held by the trainer at work; the system frees it when the process dies, however it dies
+ * </pre>
+ */
+final class RunFolder implements AutoCloseable {
+    static final String CONFIG = "config.yaml";
+    static final String CHECKPOINTS = "checkpoints";
+    static final String LOSS_CURVE = "loss.png";
+    private static final String LOCK = "run.lock";
+
+    private final Path path;
+    private final FileChannel lock;
+
+    private RunFolder(Path path, FileChannel lock) {
+        this.path = path;
+        this.lock = lock;
+    }
+
+    /**
+     * Makes the folder if it does not exist, and locks it.
+     *
+     * @throws UserError if it cannot be made or written, or another trainer is at work in it
+     */
+    static RunFolder open(Path path) {
+        @Nullable FileChannel channel = null;
+        try {
+            Files.createDirectories(path);
+            channel = FileChannel.open(
+                    path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            if (!tryLock(channel)) {
+                String holder = content(channel);
+                channel.close();
+                throw new UserError(path + " is in use by another trainer"
+                        + (holder.isEmpty() ? "" : " (process " + holder + ")")
+                        + ": wait for it, stop it, or give another folder with --set out=FOLDER");
+            }
+            channel.truncate(0);
+            channel.write(
+                    ByteBuffer.wrap(Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)));
+            return new RunFolder(path, channel);
+        } catch (IOException e) {
+            closeQuietly(channel);
+            throw new UserError(
+                    "cannot write to the run folder " + path + " (" + reason(e)
+                            + "): make it writable or give another one with --set out=FOLDER",
+                    e);
+        }
+    }
+
+    private static boolean tryLock(FileChannel channel) throws IOException {
+        try {
+            @Nullable FileLock lock = channel.tryLock();
+            return lock != null;
+        } catch (OverlappingFileLockException e) {
+            // Held by this very process.
+            return false;
+        }
+    }
+
+    private static String content(FileChannel channel) throws IOException {
+        ByteBuffer text = ByteBuffer.allocate(32);
+        channel.read(text, 0);
+        return new String(text.array(), 0, text.position(), StandardCharsets.US_ASCII).strip();
+    }
+
+    private static void closeQuietly(@Nullable FileChannel channel) {
+        try {
+            if (channel != null) {
+                channel.close();
+            }
+        } catch (IOException e) {
+            // What went wrong before is what the user is told.
+        }
+    }
+
+    Path path() {
+        return path;
+    }
+
+    Path file(String name) {
+        return path.resolve(name);
+    }
+
+    /** Whether a run was started here. */
+    boolean hasRun() {
+        return Files.exists(file(CONFIG)) || Files.exists(file(MetricsLog.FILE)) || Files.exists(file(CHECKPOINTS));
+    }
+
+    /** Replaces a file at once: a reader, or a run resumed after a crash, sees the old or the new one, whole. */
+    static void write(Path file, String text) throws IOException {
+        Path temporary = file.resolveSibling(file.getFileName() + ".tmp");
+        try (FileChannel channel = FileChannel.open(
+                temporary, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
+            ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
+            channel.force(true);
+        }
+        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    /** What went wrong, in words: the messages of file system exceptions are often only a path. */
+    static String reason(Throwable e) {
+        if (e instanceof AccessDeniedException) {
+            return "access denied";
+        }
+        if (e instanceof FileAlreadyExistsException) {
+            return "there is a file of that name";
+        }
+        if (e instanceof FileSystemException f && f.getReason() != null) {
+            return f.getReason();
+        }
+        @Nullable String message = e.getMessage();
+        return message == null ? e.getClass().getSimpleName() : message;
+    }
+
+    @Override
+    public void close() {
+        closeQuietly(lock);
+    }
+}
