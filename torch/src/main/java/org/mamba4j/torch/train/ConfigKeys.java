@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.mamba4j.model.ConfigSchema;
 
 /** The keys of a configuration record, in order: for help texts, comments and comparisons. */
 public final class ConfigKeys {
@@ -38,7 +40,9 @@ public final class ConfigKeys {
     private static void collect(Class<?> type, String prefix, List<Key> keys) {
         for (RecordComponent component : type.getRecordComponents()) {
             String name = prefix + snake(component.getName());
-            if (component.getType().isRecord()) {
+            if (component.getType() == ModelSection.class) {
+                collectModel(name + ".", keys);
+            } else if (component.getType().isRecord()) {
                 collect(component.getType(), name + ".", keys);
             } else {
                 Describe d = describe(component);
@@ -46,6 +50,35 @@ public final class ConfigKeys {
                         name, d.value(), d.byDefault(), d.unit(), allowed(component.getType(), d), d.mayChange()));
             }
         }
+    }
+
+    private static void collectModel(String prefix, List<Key> keys) {
+        for (RecordComponent component : ModelSection.class.getRecordComponents()) {
+            if (!isModelFields(component)) {
+                Describe d = describe(component);
+                keys.add(new Key(
+                        prefix + snake(component.getName()),
+                        d.value(),
+                        d.byDefault(),
+                        d.unit(),
+                        allowed(component.getType(), d),
+                        d.mayChange()));
+            }
+        }
+        for (ConfigSchema.Field field : ModelSection.Family.MAMBA.fields()) {
+            keys.add(new Key(
+                    prefix + field.key(),
+                    field.definition().help(),
+                    field.isRequired() ? Describe.REQUIRED : field.definition().otherwise(),
+                    "",
+                    field.expectation(),
+                    false));
+        }
+    }
+
+    /** Whether a component stands not for one key but for those of the model's own configuration. */
+    static boolean isModelFields(RecordComponent component) {
+        return component.getDeclaringRecord() == ModelSection.class && component.getType() == Map.class;
     }
 
     /** @throws IllegalStateException if a component that is no record lacks its annotation: a mistake of ours */

@@ -10,12 +10,16 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.model.ConfigSchema;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
@@ -102,15 +106,17 @@ final class ConfigReader {
         Class<?> record = type;
         for (int i = 0; i < path.length; i++) {
             String name = path[i];
-            @Nullable RecordComponent component = component(record, name);
             boolean last = i == path.length - 1;
-            if (component == null || last == component.getType().isRecord()) {
+            @Nullable RecordComponent component = component(record, name);
+            // The fields of the model are checked when they are bound: which there are depends on its type.
+            boolean field = last && record == ModelSection.class && component == null;
+            if (!field && (component == null || last == component.getType().isRecord())) {
                 throw new UserError("--set " + override + ": unknown key " + key + hint(key, type));
             }
             if (last) {
                 node.put(name, override.substring(equals + 1).strip());
             } else {
-                record = component.getType();
+                record = Objects.requireNonNull(component).getType();
                 JsonNode child = node.get(name);
                 node = child instanceof ObjectNode object ? object : node.putObject(name);
             }
@@ -128,19 +134,24 @@ final class ConfigReader {
     }
 
     private Object bind(Class<?> type, ObjectNode tree, String prefix) {
-        for (String name : tree.propertyNames()) {
-            if (component(type, name) == null) {
-                throw new UserError(file + ": unknown key " + prefix + name + hintAmong(prefix, name, type));
-            }
+        if (type != ModelSection.class) {
+            List<String> known = Arrays.stream(type.getRecordComponents())
+                    .map(c -> ConfigKeys.snake(c.getName()))
+                    .toList();
+            refuseUnknown(tree, prefix, known);
         }
         RecordComponent[] components = type.getRecordComponents();
         Object[] values = new Object[components.length];
         for (int i = 0; i < components.length; i++) {
             String name = ConfigKeys.snake(components[i].getName());
             @Nullable JsonNode node = tree.get(name);
-            values[i] = components[i].getType().isRecord()
-                    ? bindBlock(components[i].getType(), node, prefix + name)
-                    : bindScalar(components[i], node, prefix + name);
+            if (ConfigKeys.isModelFields(components[i])) {
+                values[i] = modelFields((ModelSection.Family) values[0], tree, prefix);
+            } else {
+                values[i] = components[i].getType().isRecord()
+                        ? bindBlock(components[i].getType(), node, prefix + name)
+                        : bindScalar(components[i], node, prefix + name);
+            }
         }
         try {
             Class<?>[] types =
@@ -150,6 +161,50 @@ final class ConfigReader {
             throw new IllegalStateException("cannot make " + type, e.getCause());
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException("cannot make " + type, e);
+        }
+    }
+
+    private void refuseUnknown(ObjectNode tree, String prefix, List<String> known) {
+        for (String name : tree.propertyNames()) {
+            if (!known.contains(name)) {
+                String where = origins.getOrDefault(prefix + name, file);
+                throw new UserError(where + ": unknown key " + prefix + name
+                        + nearest(
+                                prefix + name,
+                                known.stream().map(k -> prefix + k).toList()));
+            }
+        }
+    }
+
+    /** The values of the family's keys, checked one by one against their definitions. */
+    private Map<String, String> modelFields(ModelSection.Family family, ObjectNode tree, String prefix) {
+        Map<String, String> values = new LinkedHashMap<>();
+        List<String> known = new ArrayList<>(List.of("type", "pad_vocabulary_to"));
+        for (ConfigSchema.Field field : family.fields()) {
+            known.add(field.key());
+            @Nullable JsonNode node = tree.get(field.key());
+            if (node == null && field.isRequired()) {
+                throw new UserError(file + ": " + prefix + field.key() + " is missing: "
+                        + field.definition().help());
+            }
+            if (node != null && (!node.isValueNode() || node.isNull())) {
+                throw new UserError(
+                        file + ": " + prefix + field.key() + ": " + show(node) + ": must be " + field.expectation());
+            }
+            String text = node == null ? field.definition().otherwise() : node.asString();
+            values.put(field.key(), field.type() == double.class ? oneSpelling(text) : text);
+        }
+        refuseUnknown(tree, prefix, known);
+        return values;
+    }
+
+    /** 1e-5, 0.00001 and 1.0E-5 are one value. */
+    private static String oneSpelling(String number) {
+        try {
+            return Double.toString(Double.parseDouble(number));
+        } catch (NumberFormatException e) {
+            // The model's configuration says what is wrong with it.
+            return number;
         }
     }
 
@@ -237,13 +292,6 @@ final class ConfigReader {
         @SuppressWarnings("unchecked") // The reader is only ever called with record classes.
         List<ConfigKeys.Key> keys = ConfigKeys.of((Class<? extends Record>) type);
         return nearest(key, keys.stream().map(ConfigKeys.Key::name).toList());
-    }
-
-    private static String hintAmong(String prefix, String name, Class<?> type) {
-        List<String> names = Arrays.stream(type.getRecordComponents())
-                .map(c -> prefix + ConfigKeys.snake(c.getName()))
-                .toList();
-        return nearest(prefix + name, names);
     }
 
     private static String nearest(String key, List<String> names) {

@@ -3,11 +3,14 @@ package org.mamba4j.torch.train;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.regex.Pattern;
+import org.mamba4j.model.ConfigSchema;
 
 /** Writes a configuration record as YAML that explains itself: above every key stands what {@link Describe} says. */
 final class ConfigWriter {
     /** Texts that YAML takes as they are: no number, no boolean, nothing that begins with an indicator. */
     private static final Pattern PLAIN = Pattern.compile("[A-Za-z_./][A-Za-z0-9_./!*-]*");
+
+    private static final Pattern NUMBER = Pattern.compile("-?[0-9]+(\\.[0-9]+)?([eE]-?[0-9]+)?");
 
     private ConfigWriter() {}
 
@@ -24,6 +27,8 @@ final class ConfigWriter {
             if (value instanceof Record nested) {
                 out.append('\n').append(indent).append(key).append(":\n");
                 append(nested, indent + "  ", out);
+            } else if (ConfigKeys.isModelFields(component)) {
+                appendModel((ModelSection) config, indent, out);
             } else {
                 out.append(indent).append("# ").append(comment(component)).append('\n');
                 out.append(indent)
@@ -32,6 +37,17 @@ final class ConfigWriter {
                         .append(scalar(value))
                         .append('\n');
             }
+        }
+    }
+
+    private static void appendModel(ModelSection model, String indent, StringBuilder out) {
+        for (ConfigSchema.Field field : model.type().fields()) {
+            out.append(indent).append("# ").append(field.definition().help());
+            if (!field.isRequired()) {
+                out.append("; default ").append(field.definition().otherwise());
+            }
+            out.append('\n').append(indent).append(field.key()).append(": ");
+            out.append(scalar(String.valueOf(model.fields().get(field.key())))).append('\n');
         }
     }
 
@@ -60,6 +76,10 @@ final class ConfigWriter {
             return value.toString();
         }
         String text = value.toString();
+        if (NUMBER.matcher(text).matches() || text.equals("true") || text.equals("false")) {
+            // The reader goes by the key's type, so a text that looks like a number may stand bare.
+            return text;
+        }
         if (PLAIN.matcher(text).matches() && !text.matches("(?i)true|false|null|yes|no|on|off|y|n|\\.inf|\\.nan")) {
             return text;
         }

@@ -28,7 +28,7 @@ public record TrainConfig(
                 max = 4096)
         int threads,
 
-        Model model,
+        ModelSection model,
         Data data,
         Optimiser optimiser,
         Course schedule,
@@ -54,6 +54,11 @@ public record TrainConfig(
     }
 
     private TrainConfig checked(String source) {
+        try {
+            model.config(1);
+        } catch (UserError e) {
+            throw new UserError(source + ": " + e.getMessage(), e);
+        }
         if (optimiser.beta1() >= 1 || optimiser.beta2() >= 1) {
             throw new UserError(source + ": optimiser.beta1 and beta2 must be below 1, are " + optimiser.beta1()
                     + " and " + optimiser.beta2());
@@ -86,66 +91,6 @@ public record TrainConfig(
     public long tokensPerStep() {
         return (long) data.batch() * data.length() * optimiser.accumulate();
     }
-
-    /** Families of models that can be trained. */
-    public enum Family {
-        /** Gu and Dao, 2023. */
-        MAMBA
-    }
-
-    /** The model's shape; its vocabulary comes from the tokenizer. */
-    public record Model(
-            @Describe(value = "family of the model", byDefault = "mamba")
-            Family type,
-
-            @Describe(
-                    value = "width of the residual stream",
-                    byDefault = "128",
-                    unit = "channels",
-                    min = 1,
-                    max = 65536)
-            int hiddenSize,
-
-            @Describe(value = "number of blocks", byDefault = "4", unit = "blocks", min = 1, max = 1024)
-            int numHiddenLayers,
-
-            @Describe(
-                    value = "hidden values that every channel of the scan remembers (N)",
-                    byDefault = "16",
-                    unit = "values",
-                    min = 1,
-                    max = 256)
-            int stateSize,
-
-            @Describe(value = "width of the causal convolution", byDefault = "4", unit = "tokens", min = 1, max = 64)
-            int convKernel,
-
-            @Describe(
-                    value = "width of the scan relative to the residual stream",
-                    byDefault = "2",
-                    unit = "times",
-                    min = 1,
-                    max = 16)
-            int expand,
-
-            @Describe(
-                    value = "rank of the projection that makes the time steps; 0 takes hidden_size / 16, rounded up",
-                    byDefault = "0",
-                    unit = "channels",
-                    min = 0,
-                    max = 65536)
-            int timeStepRank,
-
-            @Describe(value = "whether head and embedding share their weights", byDefault = "true")
-            boolean tieWordEmbeddings,
-
-            @Describe(
-                    value = "the embedding's rows are padded to a multiple of this",
-                    byDefault = "8",
-                    unit = "rows",
-                    min = 1,
-                    max = 1024)
-            int padVocabularyTo) {}
 
     /** What is trained on. */
     public record Data(

@@ -13,9 +13,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.mamba4j.UserError;
+import org.mamba4j.model.MambaConfig;
 
 class TrainConfigTest {
-    private static final String LEAST = "out: runs/x\ndata:\n  path: text.txt\n";
+    private static final String LEAST =
+            "out: runs/x\nmodel: {hidden_size: 32, num_hidden_layers: 2}\ndata:\n  path: text.txt\n";
 
     @TempDir
     Path folder;
@@ -96,7 +98,7 @@ class TrainConfigTest {
         assertThatThrownBy(() -> load(LEAST + "  length:\n")).hasMessageContaining("data.length: empty: must be");
         assertThatThrownBy(() -> load(LEAST + "optimiser: 3\n"))
                 .hasMessageContaining("optimiser must be a block of keys, is 3");
-        assertThatThrownBy(() -> load("out: x\n")).hasMessageContaining("data.path is missing");
+        assertThatThrownBy(() -> load("out: x\n")).hasMessageContaining("model.hidden_size is missing");
     }
 
     @Test
@@ -135,6 +137,31 @@ class TrainConfigTest {
         assertThatThrownBy(() -> TrainConfig.load(folder, List.of())).hasMessageContaining("is a folder");
         Path latin = Files.write(folder.resolve("latin.yaml"), "out: grün".getBytes(StandardCharsets.ISO_8859_1));
         assertThatThrownBy(() -> TrainConfig.load(latin, List.of())).hasMessageContaining("not UTF-8");
+    }
+
+    @Test
+    void theModelHasTheKeysOfItsConfiguration() throws IOException {
+        TrainConfig config =
+                load(LEAST, "model.state_size=8", "model.time_step_rank=auto", "model.initializer_range=0.02");
+
+        MambaConfig model = (MambaConfig) config.model().config(250);
+        assertThat(model.vocabSize()).isEqualTo(256);
+        assertThat(model.dModel()).isEqualTo(32);
+        assertThat(model.dState()).isEqualTo(8);
+        assertThat(model.dtRank()).isEqualTo(2);
+        assertThat(model.initializerRange()).isEqualTo(0.02);
+        assertThatThrownBy(() -> load(LEAST, "model.state_size=1000"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("state_size")
+                .hasMessageContaining("1000");
+        assertThatThrownBy(() -> load(LEAST, "model.state_size=big")).hasMessageContaining("state_size");
+        assertThatThrownBy(() -> load(LEAST, "model.statesize=3"))
+                .hasMessageContaining(
+                        "--set model.statesize=3: unknown key model.statesize; did you mean model.state_size?");
+        assertThatThrownBy(() -> load(LEAST, "model.vocab_size=300"))
+                .hasMessageContaining("unknown key model.vocab_size");
+        assertThatThrownBy(() -> load(LEAST, "model.time_step_min=1")).hasMessageContaining("time_step_max");
+        assertThatThrownBy(() -> load(LEAST, "model.type=gpt")).hasMessageContaining("must be mamba");
     }
 
     @Test

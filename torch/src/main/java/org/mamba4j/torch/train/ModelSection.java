@@ -1,0 +1,108 @@
+package org.mamba4j.torch.train;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.mamba4j.UserError;
+import org.mamba4j.json.JsonBoolean;
+import org.mamba4j.json.JsonNumber;
+import org.mamba4j.json.JsonObject;
+import org.mamba4j.json.JsonString;
+import org.mamba4j.json.JsonValue;
+import org.mamba4j.model.ConfigSchema;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.ModelConfig;
+
+/**
+ * What is to be trained: the keys of config.json that the family has, as its configuration record defines them, but for
+ * the vocabulary, which comes from the tokenizer.
+ *
+ * @param type family of the model
+ * @param padVocabularyTo the embedding's rows are padded to a multiple of this
+ * @param fields value by key of config.json, all keys of the family
+ */
+public record ModelSection(
+        @Describe(value = "family of the model", byDefault = "mamba")
+        Family type,
+
+        @Describe(
+                value = "the embedding's rows are padded to a multiple of this",
+                byDefault = "8",
+                unit = "rows",
+                min = 1,
+                max = 1024)
+        int padVocabularyTo,
+
+        Map<String, String> fields) {
+
+    /** The key that a training configuration does not have. */
+    private static final String VOCABULARY = "vocab_size";
+
+    /** Families of models that can be trained. */
+    public enum Family {
+        /** {@link MambaConfig}. */
+        MAMBA;
+
+        private ConfigSchema<?> schema() {
+            return switch (this) {
+                case MAMBA -> MambaConfig.SCHEMA;
+            };
+        }
+
+        /** The fields that a section of this family has. */
+        List<ConfigSchema.Field> fields() {
+            List<ConfigSchema.Field> fields = new ArrayList<>();
+            for (ConfigSchema.Field field : schema().fields()) {
+                if (!field.key().equals(VOCABULARY)) {
+                    fields.add(field);
+                }
+            }
+            return fields;
+        }
+    }
+
+    /** Copies {@code fields}. */
+    public ModelSection {
+        fields = Collections.unmodifiableMap(new LinkedHashMap<>(fields));
+    }
+
+    /**
+     * The model's configuration.
+     *
+     * @param tokens size of the tokenizer's vocabulary
+     * @throws UserError if a value is of the wrong type, out of its bounds, or two do not fit together
+     */
+    public ModelConfig config(int tokens) {
+        JsonObject.Builder json = JsonObject.builder()
+                .put("model_type", ConfigKeys.enumName(type))
+                .put(VOCABULARY, (long) Math.ceilDiv(tokens, padVocabularyTo) * padVocabularyTo);
+        for (ConfigSchema.Field field : type.fields()) {
+            String text = String.valueOf(fields.get(field.key()));
+            // Left out, the default stands for itself: some cannot be written in config.json (an automatic rank).
+            if (field.isRequired() || !text.equals(field.definition().otherwise())) {
+                json.put(field.key(), json(field, text));
+            }
+        }
+        return ModelConfig.fromJson(json.build(), "model");
+    }
+
+    /** A value as config.json has it; what is no number stays a text, for the configuration's own complaint. */
+    private static JsonValue json(ConfigSchema.Field field, String text) {
+        if (field.type() == boolean.class && (text.equals("true") || text.equals("false"))) {
+            return JsonBoolean.of(text.equals("true"));
+        }
+        try {
+            if (field.type() == int.class) {
+                return JsonNumber.of(Long.parseLong(text));
+            }
+            if (field.type() == double.class) {
+                return JsonNumber.of(Double.parseDouble(text));
+            }
+        } catch (NumberFormatException e) {
+            return new JsonString(text);
+        }
+        return new JsonString(text);
+    }
+}
