@@ -290,6 +290,19 @@ public record MambaConfig(
         return List.copyOf(all);
     }
 
+    @Override
+    public MambaConfig withVocabSize(int rows) {
+        return toBuilder().vocabSize(rows).build();
+    }
+
+    @Override
+    public TensorSpec embedding() {
+        TensorSpec embedding =
+                TensorSpec.of("backbone.embeddings.weight", vocabSize, dModel).orNamed("backbone.embedding.weight");
+        // A file of a tied model may hold the one matrix under either name, or twice.
+        return tieEmbeddings ? embedding.orNamed("lm_head.weight") : embedding;
+    }
+
     private void addLayer(String layer, List<TensorSpec> all) {
         String mixer = layer + "mixer.";
         all.add(TensorSpec.of(layer + "norm.weight", dModel));

@@ -33,6 +33,12 @@ public sealed interface ModelConfig permits MambaConfig {
     /** Number of blocks. */
     int nLayer();
 
+    /** The same model with an embedding and a head of {@code rows} rows. */
+    ModelConfig withVocabSize(int rows);
+
+    /** The embedding, one of the parameters; it is the head too where the two are tied. */
+    TensorSpec embedding();
+
     /** Every parameter with its shape, in the order of the forward pass; a tied head is not listed. */
     List<TensorSpec> parameters();
 

@@ -1,0 +1,116 @@
+package org.mamba4j.checkpoint;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.ThreadLocalRandom;
+import org.mamba4j.UserError;
+
+/**
+ * Writes files so that at every moment, a crash included, the file is either as before or complete: into a temporary
+ * file of the same folder, which reaches the disk before it takes the name; then the folder reaches the disk.
+ */
+public final class AtomicFile {
+    private AtomicFile() {}
+
+    /** Writes a file's content. */
+    @FunctionalInterface
+    public interface Body {
+        void writeTo(WritableByteChannel channel) throws IOException;
+    }
+
+    /**
+     * @param file in a folder that exists; replaced if it is there
+     * @param body called once; when it fails, nothing is changed and its temporary file is removed
+     * @throws UserError if the folder is missing or read-only, the disk is full, or anything else fails in writing
+     */
+    public static void write(Path file, Body body) {
+        Path folder = file.toAbsolutePath().getParent();
+        if (folder == null || Files.isDirectory(file)) {
+            throw new UserError(file + " cannot be written: it is a folder");
+        }
+        Path temporary = temporary(folder, file.getFileName());
+        boolean moved = false;
+        try {
+            try (FileChannel channel =
+                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                body.writeTo(channel);
+                channel.force(true);
+            }
+            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            moved = true;
+            sync(folder);
+        } catch (IOException e) {
+            throw new UserError(
+                    file + " cannot be written: " + reason(e, folder)
+                            + (moved ? "" : "; what was there before is unchanged"),
+                    e);
+        } finally {
+            if (!moved) {
+                deleteQuietly(temporary);
+            }
+        }
+    }
+
+    /** Writes {@code text} as UTF-8 in the same way. */
+    public static void writeString(Path file, String text) {
+        write(file, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+    }
+
+    /** Writes all that is left in {@code buffer}. */
+    static void writeFully(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
+        while (buffer.hasRemaining()) {
+            channel.write(buffer);
+        }
+    }
+
+    /** A name beside {@code name} that nobody has. */
+    static Path temporary(Path folder, Path name) {
+        return folder.resolve("." + name + ".tmp-" + ProcessHandle.current().pid() + "-"
+                + Long.toUnsignedString(ThreadLocalRandom.current().nextLong(), 36));
+    }
+
+    /** Makes a folder's entries reach the disk, where the system lets a folder be opened. */
+    static void sync(Path folder) throws IOException {
+        FileChannel channel;
+        try {
+            channel = FileChannel.open(folder, StandardOpenOption.READ);
+        } catch (IOException notOnThisSystem) {
+            return; // Windows
+        }
+        try (channel) {
+            channel.force(true);
+        }
+    }
+
+    /** What to tell the user of {@code e}. */
+    static String reason(IOException e, Path folder) {
+        return switch (e) {
+            case NoSuchFileException missing -> "the folder " + folder + " does not exist";
+            case AccessDeniedException denied -> "the folder " + folder + " is read-only";
+            default -> {
+                String message = e.getMessage();
+                yield message == null
+                        ? e.toString()
+                        : message.lines().findFirst().orElse(e.toString());
+            }
+        };
+    }
+
+    static void deleteQuietly(Path file) {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            System.getLogger(AtomicFile.class.getName())
+                    .log(System.Logger.Level.WARNING, "{0} is left behind: {1}", file, e.toString());
+        }
+    }
+}
