@@ -1,0 +1,85 @@
+package org.mamba4j.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class NoteRankingTest {
+    private record Note(float importance, long position) {}
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 50})
+    void priorityEqualsSortingTheWholeHistory(int capacity) {
+        for (long seed = 0; seed < 20; seed++) {
+            List<Note> history = new ArrayList<>();
+            NoteRanking ranking = new NoteRanking(capacity, Replacement.PRIORITY);
+            Random random = new Random(seed);
+            for (int t = 0; t < 400; t++) {
+                // Few distinct values, so that ties are frequent.
+                float importance = random.nextInt(12) - 4;
+                ranking.offer(importance, t, -1);
+                if (importance > -1) {
+                    history.add(new Note(importance, t));
+                }
+                List<Note> expected = history.stream()
+                        .sorted(Comparator.comparingDouble((Note n) -> -n.importance)
+                                .thenComparingLong(Note::position))
+                        .limit(capacity)
+                        .toList();
+                assertThat(entries(ranking)).as("seed %d, token %d", seed, t).isEqualTo(expected);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 7})
+    void fifoEqualsTheTailOfTheHistory(int capacity) {
+        List<Note> history = new ArrayList<>();
+        NoteRanking ranking = new NoteRanking(capacity, Replacement.FIFO);
+        Random random = new Random(7);
+        for (int t = 0; t < 200; t++) {
+            float importance = random.nextFloat();
+            ranking.offer(importance, t, 0.5f);
+            if (importance > 0.5f) {
+                history.add(new Note(importance, t));
+            }
+            assertThat(entries(ranking))
+                    .isEqualTo(history.subList(Math.max(0, history.size() - capacity), history.size()));
+        }
+    }
+
+    @Test
+    void tellsWhereANoteWentAndThatALoserWentNowhere() {
+        NoteRanking ranking = new NoteRanking(2, Replacement.PRIORITY);
+        assertThat(ranking.offer(1, 0, 0)).isZero();
+        assertThat(ranking.offer(3, 1, 0)).isZero();
+        assertThat(ranking.offer(2, 2, 0)).isEqualTo(1);
+        assertThat(ranking.offer(2, 3, 0)).as("an equal, later one").isEqualTo(-1);
+        assertThat(ranking.offer(0, 4, 0)).as("at the threshold").isEqualTo(-1);
+        assertThat(ranking.offer(Float.NaN, 5, 0)).isEqualTo(-1);
+        assertThat(entries(ranking)).containsExactly(new Note(3, 1), new Note(2, 2));
+        ranking.clear();
+        assertThat(ranking.size()).isZero();
+        assertThatThrownBy(() -> ranking.position(0)).hasMessageContaining("entry 0");
+    }
+
+    @Test
+    void refusesAnEmptyPool() {
+        assertThatThrownBy(() -> new NoteRanking(0, Replacement.FIFO)).hasMessageContaining("capacity 0");
+    }
+
+    private static List<Note> entries(NoteRanking ranking) {
+        List<Note> entries = new ArrayList<>();
+        for (int i = 0; i < ranking.size(); i++) {
+            entries.add(new Note(ranking.importance(i), ranking.position(i)));
+        }
+        return entries;
+    }
+}
