@@ -1,0 +1,179 @@
+package org.mamba4j.torch.nn;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.Torch;
+
+/**
+ * A language model as a training graph: embedding, blocks on a residual stream, RMSNorm, head. A subclass is a model
+ * family and adds the blocks; what trains, stores and streams models is written on this class.
+ *
+ * <p>Shapes: B batch, L length, d model width, V vocabulary. Everything is float32 and channel-last.
+ *
+ * <p>The parameters live outside of every scope until {@link #close}. All tensors that methods return belong to the
+ * caller's {@link org.mamba4j.torch.TensorScope}. Not to be changed and used at once from two threads; forward passes
+ * alone may run in any number.
+ */
+public abstract sealed class LanguageNetwork implements AutoCloseable permits Mamba {
+    private static final long REDUCTION_NONE = 0;
+    private static final long IGNORE_INDEX = -100;
+
+    private final ModelConfig config;
+    private final double normEpsilon;
+    private final Parameters parameters;
+
+    /** Parameters of the shapes that {@code config} lists, all zero: the subclass fills them. */
+    LanguageNetwork(ModelConfig config, double normEpsilon) {
+        this.config = config;
+        this.normEpsilon = normEpsilon;
+        this.parameters = new Parameters(config.parameters());
+    }
+
+    /** The configuration that it was made for. */
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** All trained tensors, in the order of the forward pass. */
+    public Collection<Parameter> parameters() {
+        return parameters.all();
+    }
+
+    /** How many numbers are trained; a tied head counts once. */
+    public long parameterCount() {
+        return parameters.count();
+    }
+
+    /**
+     * Logits of the token after each one.
+     *
+     * @param ids (B, L) int64 in [0, V)
+     * @return (B, L, V)
+     */
+    public Tensor forward(Tensor ids) {
+        return checked(() -> logits(hidden(ids, Carry.NONE, each -> {})));
+    }
+
+    /**
+     * The residual stream after each block, and last the normalised output that the head reads: nLayer + 1 tensors (B, L,
+     * d), as {@code output_hidden_states} of Hugging Face transformers 5 gives them.
+     *
+     * @param ids (B, L) int64 in [0, V)
+     */
+    public List<Tensor> hiddenStates(Tensor ids) {
+        List<Tensor> all = new ArrayList<>();
+        return checked(() -> {
+            all.add(hidden(ids, Carry.NONE, all::add));
+            return all;
+        });
+    }
+
+    /**
+     * Mean cross entropy in nats over all positions.
+     *
+     * @param ids (B, L) int64 in [0, V)
+     * @param targets the token after each one (B, L) int64; -100 leaves a position out
+     * @return a scalar
+     */
+    public Tensor loss(Tensor ids, Tensor targets) {
+        return checked(() -> crossEntropy(forward(ids), targets));
+    }
+
+    /**
+     * Weighted mean of the cross entropy in nats.
+     *
+     * @param ids (B, L) int64 in [0, V)
+     * @param targets the token after each one (B, L) int64
+     * @param weights of each position (B, L) float32, not all 0
+     * @return a scalar: Σ weight · cross entropy / Σ weight
+     */
+    public Tensor loss(Tensor ids, Tensor targets, Tensor weights) {
+        return checked(() -> crossEntropy(forward(ids), targets, weights));
+    }
+
+    /** The loss of {@code logits} (B, L, V) as {@link #loss(Tensor, Tensor)} defines it. */
+    final Tensor crossEntropy(Tensor logits, Tensor targets) {
+        return torch.cross_entropy_loss(logits.view(-1, config.vocabSize()), targets.reshape(-1));
+    }
+
+    /** The loss of {@code logits} (B, L, V) as {@link #loss(Tensor, Tensor, Tensor)} defines it. */
+    final Tensor crossEntropy(Tensor logits, Tensor targets, Tensor weights) {
+        Tensor each = torch.cross_entropy_loss(
+                logits.view(-1, config.vocabSize()),
+                targets.reshape(-1),
+                new TensorOptional(),
+                REDUCTION_NONE,
+                IGNORE_INDEX,
+                0.0); // (B·L)
+        return each.mul(weights.reshape(-1)).sum().div(weights.sum());
+    }
+
+    /**
+     * The whole model but its head.
+     *
+     * @param ids (B, L)
+     * @param carry where the sequence starts, and who wants to know where it ends
+     * @param observer is shown the residual stream (B, L, d) after each block
+     * @return what the head reads (B, L, d)
+     */
+    final Tensor hidden(Tensor ids, Carry carry, Consumer<Tensor> observer) {
+        return finalNorm(blocks(embed(ids), carry, observer));
+    }
+
+    /** All blocks, one after another: (B, L, d) → (B, L, d); the other arguments are those of {@link #hidden}. */
+    abstract Tensor blocks(Tensor x, Carry carry, Consumer<Tensor> observer);
+
+    /** (B, L) → (B, L, d). */
+    final Tensor embed(Tensor ids) {
+        return torch.embedding(parameters.get("backbone.embeddings.weight"), ids);
+    }
+
+    /** (B, L, d) → (B, L, d). */
+    final Tensor finalNorm(Tensor x) {
+        return rmsNorm(x, parameters.get("backbone.norm_f.weight"), normEpsilon);
+    }
+
+    /** The head: (B, L, d) → (B, L, V). */
+    final Tensor logits(Tensor hidden) {
+        Tensor untied = parameters.get("lm_head.weight");
+        return torch.linear(hidden, untied.defined() ? untied : parameters.get("backbone.embeddings.weight"));
+    }
+
+    /** The tensors by name. */
+    final Parameters weights() {
+        return parameters;
+    }
+
+    /** RMSNorm over the last dimension (d) of {@code x}. */
+    static Tensor rmsNorm(Tensor x, Tensor weight, double epsilon) {
+        return torch.rms_norm(x, new long[] {weight.size(0)}, new TensorOptional(weight), new DoubleOptional(epsilon));
+    }
+
+    /** x · weightᵀ + bias, without the latter where it is absent. */
+    static Tensor linear(Tensor x, Tensor weight, Tensor bias) {
+        return bias.defined() ? torch.linear(x, weight, new TensorOptional(bias)) : torch.linear(x, weight);
+    }
+
+    /** Runs {@code computation}; libtorch's exceptions become ours. */
+    final <T> T checked(Supplier<T> computation) {
+        try {
+            return computation.get();
+        } catch (RuntimeException e) {
+            throw Torch.translate(config.modelType() + " forward", e);
+        }
+    }
+
+    /** Frees the parameters and their gradients. */
+    @Override
+    public void close() {
+        parameters.close();
+    }
+}

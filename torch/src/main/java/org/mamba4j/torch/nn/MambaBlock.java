@@ -1,0 +1,91 @@
+package org.mamba4j.torch.nn;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.kernel.ConvInputs;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.kernel.ScanInputs;
+import org.mamba4j.torch.kernel.SequenceOutput;
+
+/**
+ * One block of a Mamba: x + mixer(RMSNorm(x)).
+ *
+ * <p>A mixer looks at the sequence twice: a causal convolution over the last few steps, then the selective scan, a
+ * recurrence with N numbers of state per channel whose step size and in- and output matrices are computed from the token
+ * itself. Both come in a fused and in a composed form, see {@link MambaKernels}; all else is libtorch's.
+ *
+ * <p>Shapes: B batch, L length, d model width, D = expand · d channels, N states per channel, R rank of the time step
+ * projection, K width of the convolution.
+ */
+final class MambaBlock {
+    private final MambaConfig config;
+    private final MambaKernels kernels;
+    private final int layer;
+    private final Tensor norm; // (d)
+    private final Tensor inProj; // (2D, d)
+    private final Tensor inProjBias; // (2D) or absent
+    private final Tensor convWeight; // (D, 1, K)
+    private final Tensor convBias; // (D) or absent
+    private final Tensor xProj; // (R + 2N, D)
+    private final Tensor dtProj; // (D, R)
+    private final Tensor dtProjBias; // (D)
+    private final Tensor aLog; // (D, N)
+    private final Tensor d; // (D)
+    private final Tensor outProj; // (d, D)
+    private final Tensor outProjBias; // (d) or absent
+
+    /** The block number {@code layer} of those that {@code parameters} hold. */
+    MambaBlock(MambaConfig config, MambaKernels kernels, Parameters parameters, int layer) {
+        String name = "backbone.layers." + layer + ".";
+        this.config = config;
+        this.kernels = kernels;
+        this.layer = layer;
+        norm = parameters.get(name + "norm.weight");
+        inProj = parameters.get(name + "mixer.in_proj.weight");
+        inProjBias = parameters.get(name + "mixer.in_proj.bias");
+        convWeight = parameters.get(name + "mixer.conv1d.weight");
+        convBias = parameters.get(name + "mixer.conv1d.bias");
+        xProj = parameters.get(name + "mixer.x_proj.weight");
+        dtProj = parameters.get(name + "mixer.dt_proj.weight");
+        dtProjBias = parameters.get(name + "mixer.dt_proj.bias");
+        aLog = parameters.get(name + "mixer.A_log");
+        d = parameters.get(name + "mixer.D");
+        outProj = parameters.get(name + "mixer.out_proj.weight");
+        outProjBias = parameters.get(name + "mixer.out_proj.bias");
+    }
+
+    /** (B, L, d) → (B, L, d). */
+    Tensor forward(Tensor x, Carry carry) {
+        return x.add(mixer(LanguageNetwork.rmsNorm(x, norm, config.normEpsilon()), carry)); // (B, L, d)
+    }
+
+    private Tensor mixer(Tensor x, Carry carry) {
+        TensorVector halves = LanguageNetwork.linear(x, inProj, inProjBias).split(config.dInner(), 2); // 2 × (B, L, D)
+        Tensor z = halves.get(1); // (B, L, D)
+
+        SequenceOutput conv = kernels.conv()
+                .apply(new ConvInputs(halves.get(0), convWeight, convBias, carry.conv(layer)), carry.wantsState());
+        Tensor u = conv.y(); // (B, L, D)
+
+        TensorVector selection = torch.linear(u, xProj) // (B, L, R + 2N)
+                .split(new long[] {config.dtRank(), config.dState(), config.dState()}, 2);
+        Tensor delta = torch.linear(selection.get(0), dtProj); // (B, L, D)
+        Tensor b = selection.get(1); // (B, L, N)
+        Tensor c = selection.get(2); // (B, L, N)
+        Tensor a = aLog.exp().neg(); // (D, N)
+
+        SequenceOutput scan = kernels.scan()
+                .apply(
+                        ScanInputs.of(u, delta, a, b, c)
+                                .withDeltaBias(dtProjBias)
+                                .withSoftplus(true)
+                                .withSkip(d)
+                                .withGate(z)
+                                .from(carry.ssm(layer)),
+                        carry.wantsState());
+        carry.update(layer, conv.lastState(), scan.lastState());
+        return LanguageNetwork.linear(scan.y(), outProj, outProjBias); // (B, L, d)
+    }
+}
