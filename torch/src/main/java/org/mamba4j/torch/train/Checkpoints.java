@@ -46,6 +46,7 @@ public final class Checkpoints {
     private static final String PREFIX = "step-";
     private static final String SAVING = ".saving-";
     private static final String DELETING = ".deleting-";
+    private static final String DAMAGED = "damaged-";
     private static final JsonMapper JSON = JsonMapper.shared();
 
     private final Path folder;
@@ -118,9 +119,10 @@ public final class Checkpoints {
     }
 
     /**
-     * The newest checkpoint whose files all have the size and hash of its manifest.
+     * The newest checkpoint whose files all have the size and hash of its manifest. Damaged ones that are newer are set
+     * aside under another name, so that none is ever taken for a good one; only for who holds the run's lock.
      *
-     * @param note told, one line each, which damaged ones were passed over
+     * @param note told, one line each, which ones were damaged
      */
     Optional<Saved> newestSound(Consumer<String> note) {
         List<Path> newestFirst = new ArrayList<>();
@@ -136,9 +138,23 @@ public final class Checkpoints {
             if (problem.isEmpty()) {
                 return read(path);
             }
-            note.accept("checkpoint " + path + " is damaged (" + problem + "): falling back to the one before it");
+            note.accept("checkpoint " + path + " is damaged (" + problem + "): set aside as " + setAside(path)
+                    + ", taking the one before it");
         }
         return Optional.empty();
+    }
+
+    private Path setAside(Path damaged) {
+        Path aside = folder.resolve(DAMAGED + damaged.getFileName());
+        try {
+            deleteTree(aside);
+            return Files.move(damaged, aside, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw new UserError(
+                    "checkpoint " + damaged + " is damaged and cannot be renamed (" + RunFolder.reason(e)
+                            + "): make the folder writable",
+                    e);
+        }
     }
 
     /** What is wrong with a checkpoint's files; empty if nothing is. */
@@ -185,7 +201,6 @@ public final class Checkpoints {
             Files.createDirectory(temporary);
             content.write(temporary);
             seal(temporary, step, validLoss);
-            // A damaged one of the same step was passed over when the run was resumed; now it is replaced.
             retire(target);
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
             force(folder);

@@ -3,6 +3,7 @@ package org.mamba4j.torch.train;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -79,6 +80,27 @@ public final class ConfigKeys {
     /** Whether a component stands not for one key but for those of the model's own configuration. */
     static boolean isModelFields(RecordComponent component) {
         return component.getDeclaringRecord() == ModelSection.class && component.getType() == Map.class;
+    }
+
+    /** The value of every key of a configuration, as {@link ConfigWriter} writes it. */
+    static Map<String, String> values(Record config) {
+        Map<String, String> values = new LinkedHashMap<>();
+        collectValues(config, "", values);
+        return values;
+    }
+
+    private static void collectValues(Record config, String prefix, Map<String, String> values) {
+        for (RecordComponent component : config.getClass().getRecordComponents()) {
+            Object value = ConfigWriter.value(config, component);
+            String name = prefix + snake(component.getName());
+            if (value instanceof Record nested) {
+                collectValues(nested, name + ".", values);
+            } else if (config instanceof ModelSection model && isModelFields(component)) {
+                model.fields().forEach((key, text) -> values.put(prefix + key, text));
+            } else {
+                values.put(name, ConfigWriter.scalar(value));
+            }
+        }
     }
 
     /** @throws IllegalStateException if a component that is no record lacks its annotation: a mistake of ours */

@@ -1,7 +1,11 @@
 package org.mamba4j.torch.train;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import org.mamba4j.UserError;
 
 /**
  * What was measured after a step.
@@ -44,6 +48,20 @@ public record Metrics(int step, long timeMillis, Map<String, Double> values) {
     /** Copies {@code values}. */
     public Metrics {
         values = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(values));
+    }
+
+    /**
+     * All that was measured in a run so far, in order.
+     *
+     * @throws UserError if it cannot be read
+     */
+    public static List<Metrics> of(Path runFolder) {
+        Path file = runFolder.resolve(MetricsLog.FILE);
+        try {
+            return MetricsLog.read(file);
+        } catch (IOException e) {
+            throw new UserError("cannot read " + file + " (" + RunFolder.reason(e) + ")", e);
+        }
     }
 
     /** The value of {@code name}, NaN where it was not measured. */

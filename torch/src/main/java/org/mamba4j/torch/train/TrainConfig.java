@@ -11,7 +11,9 @@ import org.mamba4j.UserError;
  * @param out see the annotation, like all others
  */
 public record TrainConfig(
-        @Describe("folder that the run is written to: checkpoints, metrics, curves, this configuration")
+        @Describe(
+                value = "folder that the run is written to: checkpoints, metrics, curves, this configuration",
+                mayChange = true)
         Path out,
 
         @Describe(
@@ -94,7 +96,9 @@ public record TrainConfig(
 
     /** What is trained on. */
     public record Data(
-            @Describe("a text file, a folder, a glob or a zip; ARCHIVE.zip!GLOB takes a part of a zip")
+            @Describe(
+                    value = "a text file, a folder, a glob or a zip; ARCHIVE.zip!GLOB takes a part of a zip",
+                    mayChange = true)
             String path,
 
             @Describe(value = "bytes, or the path of a tokenizer.json (or of its folder)", byDefault = "bytes")
@@ -103,7 +107,7 @@ public record TrainConfig(
             @Describe(
                     value = "share of the documents that is kept out of training for validation",
                     byDefault = "0.05",
-                    min = 0,
+                    min = 1e-6,
                     max = 0.9)
             double validFraction,
 
@@ -120,7 +124,7 @@ public record TrainConfig(
 
     /** How gradients become weights: AdamW. */
     public record Optimiser(
-            @Describe(value = "largest learning rate", byDefault = "1e-3", min = 0, max = 10)
+            @Describe(value = "largest learning rate", byDefault = "1e-3", min = 0, max = 10, mayChange = true)
             double lr,
 
             @Describe(value = "decay of the mean of the gradients", byDefault = "0.9", min = 0, max = 1)
@@ -142,7 +146,8 @@ public record TrainConfig(
             @Describe(
                     value = "a gradient whose global norm is larger is scaled down to it; 0 never",
                     byDefault = "1.0",
-                    min = 0)
+                    min = 0,
+                    mayChange = true)
             double clipNorm,
 
             @Describe(
@@ -186,7 +191,7 @@ public record TrainConfig(
                     max = Integer.MAX_VALUE)
             int warmupSteps,
 
-            @Describe(value = "learning rate of the last step", byDefault = "1e-5", min = 0, max = 10)
+            @Describe(value = "learning rate of the last step", byDefault = "1e-5", min = 0, max = 10, mayChange = true)
             double minLr) {}
 
     /** Measuring on the validation windows, which are the same every time. */

@@ -1,30 +1,105 @@
 package org.mamba4j.torch.train;
 
-/** Trains a language model. */
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.mamba4j.UserError;
+import org.mamba4j.torch.Torch;
+
+/**
+ * Trains a language model: the way in.
+ *
+ * <p>A run is a folder. One call is a session of it, which ends with the last step, with Ctrl-C (after the step at hand,
+ * with a checkpoint) or with the process; the next session continues bit for bit where the newest checkpoint stands.
+ */
 public final class Trainer {
     private Trainer() {}
 
     /**
      * Starts a new run and carries it to its end, or to Ctrl-C.
      *
-     * @throws org.mamba4j.UserError if the run folder already holds a run, the configuration does not fit the data, something
+     * @throws UserError if the run folder already holds a run, the configuration does not fit the data, something
      *     cannot be written, or the loss is no number any more
      */
     public static TrainResult train(TrainConfig config, TrainListener listener) {
-        try (RunFolder folder = RunFolder.open(config.out())) {
-            listener.note("training is not there yet");
-            return new TrainResult(folder.path(), folder.path(), folder.path(), 0, false, 0, 0, 0, 0, 0, 0);
-        }
+        return session(config, false, listener);
     }
 
     /**
      * Continues the run in {@code config.out()} from its newest sound checkpoint, bit for bit as if it had never been
-     * interrupted; starts it if there is none.
+     * interrupted; starts it if there is none. A run that is finished is left as it is.
      *
-     * @throws org.mamba4j.UserError as {@link #train}, and if the configuration differs from the run's in a key that decides its
+     * @throws UserError as {@link #train}, and if the configuration differs from the run's in a key that decides its
      *     result
      */
     public static TrainResult resume(TrainConfig config, TrainListener listener) {
-        return train(config, listener);
+        return session(config, true, listener);
+    }
+
+    private static TrainResult session(TrainConfig given, boolean resume, TrainListener listener) {
+        try (RunFolder folder = RunFolder.open(given.out())) {
+            if (!resume && folder.hasRun()) {
+                throw new UserError(folder.path() + " already holds a run: continue it with --resume, or give another"
+                        + " folder with --set out=FOLDER");
+            }
+            return locked(given, folder, listener);
+        } catch (IOException e) {
+            throw new UserError(
+                    "cannot write to the run folder " + given.out() + " (" + RunFolder.reason(e)
+                            + "): make room or make it writable, then continue with --resume",
+                    e);
+        }
+    }
+
+    private static TrainResult locked(TrainConfig given, RunFolder folder, TrainListener listener) throws IOException {
+        int processors = Runtime.getRuntime().availableProcessors();
+        Torch.setThreads(given.threads() == 0 ? processors : given.threads());
+        Checkpoints checkpoints = Checkpoints.of(folder.path());
+        checkpoints.sweep();
+        boolean begun = Files.exists(folder.file(RunFolder.CONFIG));
+        TrainConfig merged = begun ? merge(given, folder, listener) : given;
+        try (TrainingData data = TrainingData.open(merged, folder)) {
+            Optional<Checkpoints.Saved> from = checkpoints.newestSound(listener::note);
+            if (begun && from.isEmpty()) {
+                listener.note("no checkpoint in " + folder.path() + " yet: starting with the first step");
+            }
+            TrainConfig config = begun ? merged : Calibration.resolve(merged, data, listener);
+            RunFolder.write(folder.file(RunFolder.CONFIG), config.toYaml());
+            try (TrainingRun run = new TrainingRun(config, folder, data, from, listener)) {
+                return run.run();
+            }
+        }
+    }
+
+    /** The given configuration, if it may continue the run that was begun with another. */
+    private static TrainConfig merge(TrainConfig given, RunFolder folder, TrainListener listener) {
+        Path file = folder.file(RunFolder.CONFIG);
+        TrainConfig saved = TrainConfig.load(file, List.of());
+        TrainConfig merged = given;
+        if (given.schedule().minutes() > 0) {
+            // The steps were chosen when the run began; measuring again would give others.
+            merged = given.withSteps(saved.schedule().steps());
+        }
+        Map<String, String> before = ConfigKeys.values(saved);
+        Map<String, String> after = ConfigKeys.values(merged);
+        List<String> refused = new ArrayList<>();
+        for (ConfigKeys.Key key : ConfigKeys.ofTraining()) {
+            String was = String.valueOf(before.get(key.name()));
+            String is = String.valueOf(after.get(key.name()));
+            if (!was.equals(is) && !key.mayChange()) {
+                refused.add(key.name() + " was " + was + ", is " + is);
+            } else if (!was.equals(is) && !key.name().equals("out")) {
+                listener.note("resumed with another " + key.name() + ": " + is + ", was " + was);
+            }
+        }
+        if (!refused.isEmpty()) {
+            throw new UserError("the run in " + folder.path() + " cannot continue with another configuration ("
+                    + String.join("; ", refused) + "): restore it, or start a new run with --set out=FOLDER");
+        }
+        return merged;
     }
 }

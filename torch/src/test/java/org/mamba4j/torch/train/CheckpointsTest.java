@@ -52,6 +52,7 @@ class CheckpointsTest {
                 .get()
                 .extracting(Checkpoints.Saved::step)
                 .isEqualTo(1);
+        assertThat(steps(checkpoints)).containsExactly(1);
         assertThat(notes).hasSize(4).allMatch(n -> n.lines().count() == 1 && n.contains("is damaged"));
         assertThat(notes.get(0)).contains("step-000000005").contains("a has 8 bytes, not 12");
         assertThat(notes.get(1)).contains("a is missing");

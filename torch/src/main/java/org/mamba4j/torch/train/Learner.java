@@ -1,0 +1,158 @@
+package org.mamba4j.torch.train;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.DType;
+import org.mamba4j.checkpoint.SafetensorsFile;
+import org.mamba4j.checkpoint.SafetensorsWriter;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.BatchSource;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.ModelConfig;
+import org.mamba4j.model.Shape;
+import org.mamba4j.torch.NoGrad;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.nn.LanguageNetwork;
+import org.mamba4j.torch.nn.Mamba;
+import org.mamba4j.torch.nn.Parameter;
+
+/** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
+final class Learner implements AutoCloseable {
+    private static final String OPTIMISER = "optimizer.safetensors";
+    private static final String RANDOM = "random";
+
+    private final LanguageNetwork network;
+    private final AdamW optimiser;
+    private final TrainConfig config;
+    private final Schedule schedule;
+
+    /**
+     * What a step did.
+     *
+     * @param loss mean over its batches, nats per token
+     * @param gradientNorm before clipping
+     */
+    record Step(double loss, double gradientNorm) {
+        boolean isFinite() {
+            return Double.isFinite(loss) && Double.isFinite(gradientNorm);
+        }
+    }
+
+    /** With the reference's initial weights, drawn from the configuration's seed. */
+    Learner(ModelConfig model, TrainConfig config) {
+        this.config = config;
+        this.schedule = config.rates();
+        Torch.load();
+        torch.manual_seed(config.seed());
+        network = switch (model) {
+            case MambaConfig mamba -> Mamba.create(mamba, MambaKernels.fused(), config.seed());
+        };
+        TrainConfig.Optimiser o = config.optimiser();
+        optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
+    }
+
+    LanguageNetwork network() {
+        return network;
+    }
+
+    /**
+     * One step of gradient descent. Weights change only if loss and gradient are numbers.
+     *
+     * @param step counted from 0
+     * @param source its batches are those from {@code step · accumulate} on
+     */
+    Step step(int step, BatchSource source) {
+        int accumulate = config.optimiser().accumulate();
+        optimiser.zeroGradients();
+        double sum = 0;
+        for (int micro = 0; micro < accumulate; micro++) {
+            Batch batch = source.batch((long) step * accumulate + micro);
+            sum += TensorScope.call(() -> {
+                Tensor loss = loss(batch);
+                loss.backward();
+                return (double) loss.item_float();
+            });
+        }
+        if (accumulate > 1) {
+            optimiser.scaleGradients(1.0 / accumulate);
+        }
+        Step done = new Step(sum / accumulate, optimiser.clip(config.optimiser().clipNorm()));
+        if (done.isFinite()) {
+            optimiser.step(schedule.rate(step));
+        }
+        return done;
+    }
+
+    /** Sum over the batch's tokens of the loss in nats, without a gradient. */
+    double evaluate(Batch batch) {
+        return NoGrad.call(() -> TensorScope.call(() -> (double) loss(batch).item_float()))
+                * batch.rows()
+                * batch.length();
+    }
+
+    private Tensor loss(Batch batch) {
+        Tensor inputs = Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length());
+        Tensor targets = Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
+        return batch.isWeighted()
+                ? network.loss(inputs, targets, Tensors.of(batch.weights(), batch.rows(), batch.length()))
+                : network.loss(inputs, targets);
+    }
+
+    /** Writes weights, optimiser and random state into a folder. */
+    void save(Path folder) {
+        List<SafetensorsWriter.Tensor> weights = new ArrayList<>();
+        for (Parameter parameter : network.parameters()) {
+            weights.add(floats(parameter.name(), parameter.tensor()));
+        }
+        Checkpoint.write(folder, network.config(), weights);
+        List<SafetensorsWriter.Tensor> state = new ArrayList<>();
+        optimiser.state().forEach((name, tensor) -> state.add(floats(name, tensor)));
+        TensorScope.run(() -> {
+            Tensor random = torch.getDefaultCPUGenerator().get_state();
+            byte[] bytes = Tensors.segment(random).toArray(ValueLayout.JAVA_BYTE);
+            state.add(new SafetensorsWriter.Tensor(
+                    RANDOM, DType.U8, Shape.of(bytes.length), () -> MemorySegment.ofArray(bytes)));
+        });
+        SafetensorsWriter.write(folder.resolve(OPTIMISER), Map.of("steps", Integer.toString(optimiser.steps())), state);
+    }
+
+    private static SafetensorsWriter.Tensor floats(String name, Tensor tensor) {
+        return new SafetensorsWriter.Tensor(name, DType.F32, Shape.of(tensor.shape()), () -> Tensors.segment(tensor));
+    }
+
+    /** Reads what {@link #save} has written for a model of the same configuration. */
+    void load(Path folder) {
+        try (Checkpoint weights = Checkpoint.open(folder);
+                SafetensorsFile state = SafetensorsFile.open(folder.resolve(OPTIMISER))) {
+            for (Parameter parameter : network.parameters()) {
+                Tensors.segment(parameter.tensor()).copyFrom(weights.data(parameter.name()));
+            }
+            optimiser.state().forEach((name, tensor) -> {
+                state.requireShape(name, Shape.of(tensor.shape()));
+                Tensors.segment(tensor).copyFrom(state.data(name));
+            });
+            optimiser.setSteps(Integer.parseInt(state.metadata().getOrDefault("steps", "0")));
+            TensorScope.run(() -> {
+                Tensor random = torch.getDefaultCPUGenerator().get_state();
+                Tensors.segment(random).copyFrom(state.data(RANDOM));
+                torch.getDefaultCPUGenerator().set_state(random);
+            });
+        }
+    }
+
+    @Override
+    public void close() {
+        optimiser.close();
+        network.close();
+    }
+}

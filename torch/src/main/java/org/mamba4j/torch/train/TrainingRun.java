@@ -1,0 +1,293 @@
+package org.mamba4j.torch.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.mamba4j.UserError;
+import org.mamba4j.data.Windows;
+import org.mamba4j.torch.train.TrainListener.Progress;
+import org.mamba4j.torch.train.TrainerState.Evaluation;
+
+/**
+ * The loop: steps, evaluations, metrics and checkpoints of one session of a run, from where the newest checkpoint left
+ * it to its end or to the wish of the user.
+ *
+ * <p>What decides the weights is a function of configuration and step alone (learning rate, batch) or stands in the
+ * checkpoint (weights, optimiser, random state), so a session that continues another does exactly what that one would
+ * have done.
+ */
+final class TrainingRun implements AutoCloseable {
+    static final String STATE = "trainer.json";
+    private static final long SECOND = 1_000_000_000L;
+
+    private final TrainConfig config;
+    private final TrainListener listener;
+    private final RunFolder folder;
+    private final TrainingData data;
+    private final Learner learner;
+    private final Checkpoints checkpoints;
+    private final MetricsLog log;
+    private final Windows train;
+    private final int steps;
+
+    private int step;
+    private long tokens;
+    private double seconds;
+    private double lossSum;
+    private int lossCount;
+    private Evaluation valid = Evaluation.NONE;
+
+    private int validStep = -1;
+    private double lastLoss = Double.NaN;
+    private double lastRate;
+    private double lastNorm;
+    private double secondsPerStep = Double.NaN;
+    private double secondsSinceLine;
+    private int stepsSinceLine;
+
+    /**
+     * Prepares a session.
+     *
+     * @param config as resolved
+     * @param from the checkpoint to continue from; empty for a new run
+     */
+    TrainingRun(
+            TrainConfig config,
+            RunFolder folder,
+            TrainingData data,
+            Optional<Checkpoints.Saved> from,
+            TrainListener listener)
+            throws IOException {
+        this.config = config;
+        this.listener = listener;
+        this.folder = folder;
+        this.data = data;
+        this.checkpoints = Checkpoints.of(folder.path());
+        this.steps = config.schedule().steps();
+        this.train = data.training(config);
+        this.learner = new Learner(config.model().config(data.tokenizer().vocabSize()), config);
+        try {
+            if (from.isPresent()) {
+                load(from.get().folder());
+            }
+            this.log = MetricsLog.open(folder.path(), step, config.metrics().tensorboard(), System.currentTimeMillis());
+        } catch (IOException | RuntimeException e) {
+            learner.close();
+            throw e;
+        }
+    }
+
+    private void load(Path checkpoint) throws IOException {
+        Path file = checkpoint.resolve(STATE);
+        TrainerState state = TrainerState.parse(Files.readString(file), file.toString());
+        if (!state.data().equals(data.fingerprint())) {
+            throw new UserError("the text of " + config.data().path() + " is not what " + folder.path()
+                    + " was trained on: restore it, or start a new run with --set out=FOLDER");
+        }
+        learner.load(checkpoint);
+        step = state.step();
+        tokens = state.tokens();
+        seconds = state.seconds();
+        lossSum = state.lossSum();
+        lossCount = state.lossCount();
+        valid = state.valid();
+        Files.copy(
+                checkpoint.resolve(MetricsLog.FILE), folder.file(MetricsLog.FILE), StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    TrainResult run() throws IOException {
+        listener.started(new TrainListener.RunInfo(
+                folder.path(),
+                config,
+                learner.network().parameterCount(),
+                data.split().train().size(),
+                data.split().valid().size(),
+                step));
+        boolean finished = step >= steps;
+        try (StopSignal stop = new StopSignal()) {
+            while (!finished && !stop.isRequested()) {
+                step();
+                finished = step == steps;
+                boolean save = finished || step % config.checkpoints().every() == 0 || stop.isRequested();
+                boolean evaluate = step % config.evaluation().every() == 0 || save;
+                if (step % config.metrics().every() == 0 || finished) {
+                    logTraining();
+                }
+                if (evaluate && config.evaluation().windows() > 0 && !stop.isRequested()) {
+                    evaluate(stop);
+                }
+                // Asked for while the evaluation ran: save as well.
+                if (save || stop.isRequested()) {
+                    save();
+                }
+            }
+            TrainResult result = result(finished);
+            if (stop.isRequested() && !finished) {
+                listener.note("stopped as asked: step " + step + " of " + steps + " is saved in "
+                        + result.lastCheckpoint() + "; continue with --resume");
+            }
+            listener.finished(result);
+            return result;
+        }
+    }
+
+    private void step() {
+        long start = System.nanoTime();
+        double rate = config.rates().rate(step);
+        Learner.Step done = learner.step(step, train);
+        if (!done.isFinite()) {
+            throw diverged(done, rate);
+        }
+        double took = (System.nanoTime() - start) / (double) SECOND;
+        step++;
+        tokens += config.tokensPerStep();
+        seconds += took;
+        lossSum += done.loss();
+        lossCount++;
+        secondsSinceLine += took;
+        stepsSinceLine++;
+        lastLoss = done.loss();
+        // The first step is slow for reasons of its own; the mean forgets it quickly.
+        secondsPerStep = Double.isNaN(secondsPerStep) ? took : secondsPerStep + 0.05 * (took - secondsPerStep);
+        lastRate = rate;
+        lastNorm = done.gradientNorm();
+        listener.stepped(new Progress(
+                step,
+                steps,
+                done.loss(),
+                rate,
+                done.gradientNorm(),
+                config.tokensPerStep() / secondsPerStep,
+                (steps - step) * secondsPerStep));
+    }
+
+    private UserError diverged(Learner.Step done, double rate) {
+        String last = checkpoints.list().isEmpty()
+                ? "no checkpoint was written yet"
+                : "the last good checkpoint is " + checkpoints.list().getLast().folder();
+        return new UserError("step " + (step + 1) + ": the loss is " + done.loss() + " and the gradient's norm "
+                + done.gradientNorm() + " at learning rate " + rate + "; " + last
+                + "; continue with --resume and a smaller --set optimiser.lr, or a smaller optimiser.clip_norm");
+    }
+
+    private void logTraining() throws IOException {
+        Map<String, Double> values = new LinkedHashMap<>();
+        values.put(Metrics.TRAIN_LOSS, lossSum / lossCount);
+        values.put(Metrics.GRADIENT_NORM, lastNorm);
+        values.put(Metrics.LEARNING_RATE, lastRate);
+        values.put(Metrics.TOKENS, (double) tokens);
+        values.put(
+                Metrics.TOKENS_PER_SECOND, stepsSinceLine * config.tokensPerStep() / Math.max(1e-9, secondsSinceLine));
+        values.put(Metrics.SECONDS, seconds);
+        lossSum = 0;
+        lossCount = 0;
+        secondsSinceLine = 0;
+        stepsSinceLine = 0;
+        add(values);
+    }
+
+    /** Measures all validation windows; if the user wants to stop meanwhile, the evaluation is dropped. */
+    private void evaluate(StopSignal stop) throws IOException {
+        Windows windows = data.validation(config);
+        double sum = 0;
+        long count = 0;
+        for (long i = 0; i < windows.batchesPerEpoch(); i++) {
+            if (stop.isRequested()) {
+                valid = Evaluation.NONE;
+                return;
+            }
+            var batch = windows.batch(i);
+            sum += learner.evaluate(batch);
+            count += (long) batch.rows() * batch.length();
+        }
+        double loss = sum / count;
+        double bits = loss / Math.log(2);
+        double tokensPerByte =
+                data.split().valid().size() / (double) data.split().valid().textBytes();
+        valid = new Evaluation(loss, bits * tokensPerByte);
+        validStep = step;
+        if (!Double.isFinite(loss)) {
+            throw new UserError("step " + step + ": the validation loss is " + loss
+                    + "; continue from an earlier checkpoint with --resume and a smaller --set optimiser.lr");
+        }
+        Map<String, Double> values = new LinkedHashMap<>();
+        values.put(Metrics.VALID_LOSS, loss);
+        values.put(Metrics.VALID_BITS_PER_TOKEN, bits);
+        values.put(Metrics.VALID_BITS_PER_BYTE, valid.bitsPerByte());
+        values.put(Metrics.VALID_PERPLEXITY, Math.exp(loss));
+        add(values);
+        if (config.metrics().plot()) {
+            String unit = config.data().tokenizer().equals(TrainingData.BYTES) ? "byte" : "token";
+            LossCurve.write(folder.file(RunFolder.LOSS_CURVE), folder.path().toString(), unit, log.history());
+        }
+    }
+
+    private void add(Map<String, Double> values) throws IOException {
+        Metrics metrics = new Metrics(step, System.currentTimeMillis(), values);
+        log.add(metrics);
+        listener.measured(metrics);
+    }
+
+    private void save() throws IOException {
+        log.force();
+        TrainerState state = new TrainerState(
+                step,
+                config.seed(),
+                data.fingerprint(),
+                (long) step * config.optimiser().accumulate(),
+                config.rates().rate(step),
+                tokens,
+                seconds,
+                lossSum,
+                lossCount,
+                valid);
+        double loss = validStep == step ? valid.loss() : Double.NaN;
+        Path saved = checkpoints.save(step, loss, config.checkpoints().keep(), temporary -> {
+            learner.save(temporary);
+            data.saveTokenizer(temporary);
+            RunFolder.write(temporary.resolve(STATE), state.toJson());
+            RunFolder.write(temporary.resolve(RunFolder.CONFIG), config.toYaml());
+            Files.copy(folder.file(MetricsLog.FILE), temporary.resolve(MetricsLog.FILE));
+        });
+        listener.saved(step, saved);
+    }
+
+    private TrainResult result(boolean finished) {
+        var all = checkpoints.list();
+        // Interrupted before the first step: there is nothing but the folder.
+        Path last = all.isEmpty() ? folder.path() : all.getLast().folder();
+        var best = checkpoints.best();
+        double trainLoss = Double.isNaN(lastLoss) ? lastLogged() : lastLoss;
+        return new TrainResult(
+                folder.path(),
+                last,
+                best.map(Checkpoints.Saved::folder).orElse(last),
+                step,
+                finished,
+                trainLoss,
+                valid.loss(),
+                valid.bitsPerByte(),
+                best.map(Checkpoints.Saved::validLoss).orElse(Double.NaN),
+                tokens,
+                seconds);
+    }
+
+    private double lastLogged() {
+        double loss = Double.NaN;
+        for (Metrics metrics : log.history()) {
+            double logged = metrics.get(Metrics.TRAIN_LOSS);
+            loss = Double.isNaN(logged) ? loss : logged;
+        }
+        return loss;
+    }
+
+    @Override
+    public void close() throws IOException {
+        learner.close();
+        log.close();
+    }
+}
