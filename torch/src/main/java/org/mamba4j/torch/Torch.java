@@ -43,10 +43,11 @@ public final class Torch {
      * libtorch's exception without its C++ stack.
      *
      * @param operation what was being done, named first in the message
+     * @param raw what was caught; any other exception than libtorch's is returned as it is
      * @return a {@link UserError} where more memory was asked for than there is, a {@link TorchException} otherwise
      */
     public static RuntimeException translate(String operation, RuntimeException raw) {
-        if (raw instanceof UserError || raw instanceof TorchException) {
+        if (raw.getClass() != RuntimeException.class) { // JavaCPP throws C++ exceptions as exactly this
             return raw;
         }
         String text = String.valueOf(raw.getMessage());

@@ -1,5 +1,7 @@
 package org.mamba4j.torch.nn;
 
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -9,7 +11,11 @@ import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.Fingerprint;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.TensorFiles;
+import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 
 /**
@@ -50,6 +56,35 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
     /** How many numbers are trained; a tied head counts once. */
     public long parameterCount() {
         return parameters.count();
+    }
+
+    /** Copies the weights of {@code checkpoint}, which must be of this configuration. */
+    final void fill(Checkpoint checkpoint) {
+        for (Parameter parameter : parameters()) {
+            String name = parameter.name();
+            TensorFiles.fill(parameter.tensor(), checkpoint.info(name).dtype(), checkpoint.data(name));
+        }
+    }
+
+    /**
+     * Writes config.json and model.safetensors, which Hugging Face transformers reads; see {@link Checkpoint#write}.
+     *
+     * @throws org.mamba4j.UserError if a file cannot be written
+     */
+    public void save(Path folder) {
+        Checkpoint.write(
+                folder,
+                config,
+                parameters().stream()
+                        .map(parameter -> TensorFiles.toWrite(parameter.name(), parameter.tensor()))
+                        .toList());
+    }
+
+    /** Tells this model's present weights from others; see {@link Fingerprint}. */
+    public String fingerprint() {
+        return Fingerprint.of(
+                config,
+                (name, index) -> Tensors.segment(parameters.get(name)).getAtIndex(ValueLayout.JAVA_FLOAT, index));
     }
 
     /**

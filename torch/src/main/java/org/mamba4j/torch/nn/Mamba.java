@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -36,6 +38,21 @@ public final class Mamba extends LanguageNetwork {
     public static Mamba create(MambaConfig config, MambaKernels kernels, long seed) {
         Mamba model = new Mamba(config, kernels);
         new MambaInit(config).fill(model.weights(), seed);
+        return model;
+    }
+
+    /**
+     * A model with the weights of a checkpoint, which are copied.
+     *
+     * @throws UserError if the checkpoint holds another kind of model
+     */
+    public static Mamba load(Checkpoint checkpoint, MambaKernels kernels) {
+        if (!(checkpoint.config() instanceof MambaConfig config)) {
+            throw new UserError(checkpoint.folder() + " holds a model of type "
+                    + checkpoint.config().modelType() + ", not mamba");
+        }
+        Mamba model = new Mamba(config, kernels);
+        model.fill(checkpoint);
         return model;
     }
 

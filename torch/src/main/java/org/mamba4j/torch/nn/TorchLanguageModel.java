@@ -1,0 +1,175 @@
+package org.mamba4j.torch.nn;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.UserError;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.NoGrad;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.Torch;
+
+/**
+ * A {@link Mamba} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, so memory does not
+ * grow with their length; the chunks meet in the state, and the layers are those of training.
+ */
+public final class TorchLanguageModel implements LanguageModel {
+    /** Tokens of one forward pass. */
+    static final int CHUNK = 1024;
+
+    /** Greatest number of logits that are held at once while scoring. */
+    private static final int SCORED_AT_ONCE = 1 << 22;
+
+    private final Mamba model;
+    private final String fingerprint;
+
+    /** @param model from now on closed with this, and not to be trained meanwhile */
+    public TorchLanguageModel(Mamba model) {
+        this.model = model;
+        this.fingerprint = model.fingerprint();
+    }
+
+    @Override
+    public MambaConfig config() {
+        return model.config();
+    }
+
+    @Override
+    public State newState() {
+        return new TorchState(config(), fingerprint);
+    }
+
+    @Override
+    public void prefill(State state, int[] tokens) {
+        read(state, tokens, (from, hidden) -> {});
+    }
+
+    @Override
+    public void step(State state, int token) {
+        prefill(state, new int[] {token});
+    }
+
+    @Override
+    public float[] logits(State state) {
+        TorchState own = own(state);
+        if (own.tokensSeen() == 0) {
+            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
+        }
+        return compute("logits", () -> Tensors.toFloats(model.logits(own.lastHidden())));
+    }
+
+    @Override
+    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+        if (from < 0 || from > tokens.length) {
+            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
+        }
+        float[] row = new float[vocabSize()];
+        int rows = Math.max(1, SCORED_AT_ONCE / row.length);
+        read(state, tokens, (start, hidden) -> {
+            int end = start + (int) hidden.size(1);
+            for (int first = Math.max(start, from); first < end; first += rows) {
+                int count = Math.min(rows, end - first);
+                hand(hidden.narrow(1, first - start, count), first, row, consumer);
+            }
+        });
+    }
+
+    /** Hands over the logits of each position of {@code hidden} (1, count, d). */
+    private void hand(Tensor hidden, int position, float[] row, LogitsConsumer consumer) {
+        TensorScope.run(() -> {
+            Tensor logits = model.logits(hidden).contiguous(); // (1, count, V)
+            MemorySegment memory = Tensors.segment(logits);
+            for (int i = 0; i < logits.size(1); i++) {
+                MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
+                consumer.accept(position + i, row);
+            }
+        });
+    }
+
+    @Override
+    public State loadState(Path file) {
+        TorchState state = new TorchState(config(), fingerprint);
+        boolean read = false;
+        try {
+            state.load(file);
+            read = true;
+            return state;
+        } finally {
+            if (!read) {
+                state.close();
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+
+    /** Sees the output of each chunk. */
+    @FunctionalInterface
+    private interface ChunkConsumer {
+        /**
+         * @param from index of its first token
+         * @param hidden what the head reads (1, length of the chunk, d)
+         */
+        void accept(int from, Tensor hidden);
+    }
+
+    private void read(State state, int[] tokens, ChunkConsumer consumer) {
+        TorchState own = own(state);
+        checkTokens(tokens);
+        for (int from = 0; from < tokens.length; from += CHUNK) {
+            int start = from;
+            int length = Math.min(CHUNK, tokens.length - from);
+            compute("prefill", () -> {
+                Tensor hidden = pass(own, Tensors.ofTokens(tokens, start, 1, length));
+                consumer.accept(start, hidden);
+                return hidden.size(1);
+            });
+        }
+    }
+
+    private Tensor pass(TorchState state, Tensor ids) {
+        boolean done = false;
+        try {
+            Tensor hidden = model.hidden(ids, state, each -> {});
+            state.commit(hidden);
+            done = true;
+            return hidden;
+        } finally {
+            if (!done) {
+                state.rollBack();
+            }
+        }
+    }
+
+    private void checkTokens(int[] tokens) {
+        for (int i = 0; i < tokens.length; i++) {
+            if (tokens[i] < 0 || tokens[i] >= vocabSize()) {
+                throw new UserError("token " + tokens[i] + " at index " + i + " is outside the model's vocabulary of "
+                        + vocabSize() + ": was the text encoded with this model's tokenizer?");
+            }
+        }
+    }
+
+    private TorchState own(State state) {
+        if (state instanceof TorchState own && own.isOf(fingerprint)) {
+            return own;
+        }
+        throw new IllegalArgumentException("this state was made by another model");
+    }
+
+    private static <T> T compute(String operation, Supplier<T> computation) {
+        try {
+            return NoGrad.call(() -> TensorScope.call(computation));
+        } catch (RuntimeException e) {
+            throw Torch.translate(operation, e);
+        }
+    }
+}

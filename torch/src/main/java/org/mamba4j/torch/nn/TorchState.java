@@ -1,0 +1,180 @@
+package org.mamba4j.torch.nn;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.inference.State;
+import org.mamba4j.inference.StateFile;
+import org.mamba4j.inference.StateSnapshot;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+
+/**
+ * What a {@link Mamba} remembers of one sequence, as tensors outside of every scope: for each layer the last inputs of
+ * its convolution and its recurrent state, and the last output, from which the next token's logits are made. New content
+ * arrives layer by layer during a forward pass and replaces the old at {@link #commit}, so a pass that fails changes
+ * nothing.
+ */
+final class TorchState implements State, Carry {
+    private final MambaConfig config;
+    private final String fingerprint;
+    private List<Layer> layers = new ArrayList<>();
+    private final List<Layer> pending = new ArrayList<>();
+    private Tensor lastHidden; // (1, 1, d)
+    private long tokensSeen;
+
+    /**
+     * @param conv (1, D, K - 1)
+     * @param ssm (1, D, N)
+     */
+    private record Layer(Tensor conv, Tensor ssm) {
+        void close() {
+            conv.close();
+            ssm.close();
+        }
+    }
+
+    /**
+     * A state that has seen nothing.
+     *
+     * @param fingerprint of the model's weights
+     */
+    TorchState(MambaConfig config, String fingerprint) {
+        this.config = config;
+        this.fingerprint = fingerprint;
+        try (TensorScope scope = new TensorScope()) {
+            for (int i = 0; i < config.nLayer(); i++) {
+                layers.add(new Layer(
+                        scope.release(Tensors.zeros(1, config.dInner(), config.dConv() - 1)),
+                        scope.release(Tensors.zeros(1, config.dInner(), config.dState()))));
+            }
+            lastHidden = scope.release(Tensors.zeros(1, 1, config.dModel()));
+        }
+    }
+
+    @Override
+    public Tensor conv(int layer) {
+        return layers.get(layer).conv();
+    }
+
+    @Override
+    public Tensor ssm(int layer) {
+        return layers.get(layer).ssm();
+    }
+
+    @Override
+    public boolean wantsState() {
+        return true;
+    }
+
+    @Override
+    public void update(int layer, Tensor conv, Tensor ssm) {
+        try (TensorScope scope = TensorScope.temporaries()) {
+            pending.add(new Layer(scope.release(conv), scope.release(ssm)));
+        }
+    }
+
+    /**
+     * Ends a forward pass: what it handed over becomes the state.
+     *
+     * @param hidden its output (1, L, d)
+     */
+    void commit(Tensor hidden) {
+        long length = hidden.size(1);
+        try (TensorScope scope = new TensorScope()) {
+            Tensor last = scope.release(hidden.narrow(1, length - 1, 1).clone());
+            lastHidden.close();
+            lastHidden = last;
+        }
+        layers.forEach(Layer::close);
+        layers = new ArrayList<>(pending);
+        pending.clear();
+        tokensSeen += length;
+    }
+
+    /** Ends a forward pass that failed. */
+    void rollBack() {
+        pending.forEach(Layer::close);
+        pending.clear();
+    }
+
+    /** The output after the last token (1, 1, d). */
+    Tensor lastHidden() {
+        return lastHidden;
+    }
+
+    /** Whether the model with these weights made it. */
+    boolean isOf(String otherFingerprint) {
+        return fingerprint.equals(otherFingerprint);
+    }
+
+    @Override
+    public long tokensSeen() {
+        return tokensSeen;
+    }
+
+    @Override
+    public long sizeInBytes() {
+        return config.stateBytes();
+    }
+
+    @Override
+    public TorchState copy() {
+        TorchState copy = new TorchState(config, fingerprint);
+        for (int i = 0; i < layers.size(); i++) {
+            copy.conv(i).copy_(conv(i));
+            copy.ssm(i).copy_(ssm(i));
+        }
+        copy.lastHidden.copy_(lastHidden);
+        copy.tokensSeen = tokensSeen;
+        return copy;
+    }
+
+    @Override
+    public void reset() {
+        for (Layer layer : layers) {
+            layer.conv().zero_();
+            layer.ssm().zero_();
+        }
+        lastHidden.zero_();
+        tokensSeen = 0;
+    }
+
+    @Override
+    public void save(Path file) {
+        SequencedMap<String, float[]> values = new LinkedHashMap<>();
+        tensors().forEach((name, tensor) -> values.put(name, Tensors.toFloats(tensor)));
+        StateFile.write(file, config, fingerprint, new StateSnapshot(tokensSeen, values));
+    }
+
+    /** Takes over what {@link #save} wrote. */
+    void load(Path file) {
+        StateSnapshot snapshot = StateFile.read(file, config, fingerprint);
+        tensors()
+                .forEach((name, tensor) ->
+                        Tensors.segment(tensor).copyFrom(MemorySegment.ofArray(snapshot.tensor(name))));
+        tokensSeen = snapshot.tokensSeen();
+    }
+
+    /** All content under the names of {@link MambaConfig#stateTensors()}. */
+    private SequencedMap<String, Tensor> tensors() {
+        SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
+        for (int i = 0; i < layers.size(); i++) {
+            tensors.put("layers." + i + ".conv", conv(i));
+            tensors.put("layers." + i + ".ssm", ssm(i));
+        }
+        tensors.put("last_hidden", lastHidden);
+        return tensors;
+    }
+
+    @Override
+    public void close() {
+        layers.forEach(Layer::close);
+        lastHidden.close();
+    }
+}

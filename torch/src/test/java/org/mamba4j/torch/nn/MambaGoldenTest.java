@@ -1,0 +1,141 @@
+package org.mamba4j.torch.nn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.BiConsumer;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.SafetensorsFile;
+import org.mamba4j.inference.State;
+import org.mamba4j.torch.Golden;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.kernel.MambaKernels;
+
+/** Parity with Hugging Face transformers on a small random model. */
+class MambaGoldenTest {
+    @TempDir
+    Path folder;
+
+    static List<MambaKernels> kernels() {
+        return List.of(MambaKernels.composed(), MambaKernels.fused());
+    }
+
+    private void withGolden(MambaKernels kernels, BiConsumer<Mamba, SafetensorsFile> test) {
+        for (String file : List.of("config.json", "model.safetensors", "expected.safetensors")) {
+            Golden.copy("hf-mamba-tiny/" + file, folder);
+        }
+        Path weights = folder.resolve("expected.safetensors");
+        try (SafetensorsFile expected = SafetensorsFile.open(weights);
+                Checkpoint checkpoint = Checkpoint.open(folder);
+                Mamba model = Mamba.load(checkpoint, kernels)) {
+            TensorScope.run(() -> test.accept(model, expected));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("kernels")
+    void logitsAndHiddenStates(MambaKernels kernels) {
+        withGolden(kernels, (model, expected) -> {
+            Tensor ids = Golden.read(expected, "input_ids");
+            Golden.assertClose("logits", model.forward(ids), Golden.read(expected, "logits"), 1e-4);
+            List<Tensor> hidden = model.hiddenStates(ids);
+            assertThat(hidden).hasSize(model.config().nLayer() + 1);
+            for (int i = 0; i < hidden.size(); i++) {
+                Golden.assertClose("hidden." + i, hidden.get(i), Golden.read(expected, "hidden." + i), 1e-4);
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @MethodSource("kernels")
+    void lossAndGradients(MambaKernels kernels) {
+        withGolden(kernels, (model, expected) -> {
+            Tensor ids = Golden.read(expected, "input_ids");
+            long next = ids.size(1) - 1;
+            Tensor loss = model.loss(ids.narrow(1, 0, next), ids.narrow(1, 1, next));
+            Golden.assertClose("loss", loss, Golden.read(expected, "loss"), 1e-5);
+            loss.backward();
+            for (Parameter parameter : model.parameters()) {
+                String name = "grad." + parameter.name();
+                Golden.assertRelativelyClose(name, parameter.tensor().grad(), Golden.read(expected, name), 1e-4);
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @MethodSource("kernels")
+    void weightsOfOneGiveTheMeanAndOthersAWeightedMean(MambaKernels kernels) {
+        withGolden(kernels, (model, expected) -> {
+            Tensor ids = Golden.read(expected, "input_ids").narrow(1, 0, 21);
+            Tensor inputs = ids.narrow(1, 0, 20);
+            Tensor targets = ids.narrow(1, 1, 20);
+            float[] ones = new float[40];
+            Arrays.fill(ones, 0.5f);
+            Golden.assertClose(
+                    "mean", model.loss(inputs, targets, Tensors.of(ones, 2, 20)), model.loss(inputs, targets), 1e-6);
+            float[] second = new float[40];
+            Arrays.fill(second, 20, 40, 3f);
+            Golden.assertClose(
+                    "second row only",
+                    model.loss(inputs, targets, Tensors.of(second, 2, 20)),
+                    model.loss(inputs.narrow(0, 1, 1), targets.narrow(0, 1, 1)),
+                    1e-6);
+        });
+    }
+
+    @ParameterizedTest
+    @MethodSource("kernels")
+    void greedyTokens(MambaKernels kernels) {
+        withGolden(kernels, (model, expected) -> {
+            int[] greedy = Arrays.stream(expected.longs("greedy"))
+                    .mapToInt(Math::toIntExact)
+                    .toArray();
+            List<Integer> tokens = new ArrayList<>();
+            TorchLanguageModel engine = new TorchLanguageModel(model);
+            try (State state = engine.newState()) {
+                int[] prompt = Arrays.copyOf(greedy, 8);
+                engine.prefill(state, prompt);
+                while (tokens.size() < greedy.length - prompt.length) {
+                    int token = argmax(engine.logits(state));
+                    tokens.add(token);
+                    engine.step(state, token);
+                }
+            }
+            assertThat(tokens)
+                    .containsExactlyElementsOf(
+                            Arrays.stream(greedy).skip(8).boxed().toList());
+        });
+    }
+
+    private static int argmax(float[] logits) {
+        int best = 0;
+        for (int i = 1; i < logits.length; i++) {
+            if (logits[i] > logits[best]) {
+                best = i;
+            }
+        }
+        return best;
+    }
+
+    @ParameterizedTest
+    @MethodSource("kernels")
+    void aSavedModelIsTheSame(MambaKernels kernels) {
+        withGolden(kernels, (model, expected) -> {
+            model.save(folder.resolve("saved"));
+            try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("saved"));
+                    Mamba again = Mamba.load(checkpoint, kernels)) {
+                assertThat(again.config()).isEqualTo(model.config());
+                Tensor ids = Golden.read(expected, "input_ids");
+                Golden.assertClose("logits", again.forward(ids), model.forward(ids), 0);
+            }
+        });
+    }
+}
