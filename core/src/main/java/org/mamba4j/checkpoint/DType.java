@@ -3,7 +3,7 @@ package org.mamba4j.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 
 /**
@@ -20,6 +20,7 @@ public enum DType {
     F64(8, true),
     I64(8, false);
 
+    private static final List<DType> VALUES = List.of(values());
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -49,11 +50,16 @@ public enum DType {
 
     /** Whether files may say {@code name}. */
     static boolean isKnown(String name) {
-        return Arrays.stream(values()).anyMatch(type -> type.name().equals(name));
+        for (DType type : VALUES) {
+            if (type.name().equals(name)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     static String known() {
-        return Arrays.stream(values()).map(DType::name).collect(Collectors.joining(", "));
+        return VALUES.stream().map(DType::name).collect(Collectors.joining(", "));
     }
 
     /** Element {@code index} of {@code data} as a float: rounded to nearest where it is wider; BOOL is 0 or 1. */

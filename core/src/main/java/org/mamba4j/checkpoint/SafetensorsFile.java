@@ -3,7 +3,7 @@ package org.mamba4j.checkpoint;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.NoSuchFileException;
@@ -24,11 +24,10 @@ import org.mamba4j.model.Shape;
  * file must not be shortened by others while it is open: no program can defend itself against that.
  */
 public final class SafetensorsFile implements AutoCloseable {
-    /** Greatest header that is read, as in the reference implementation. */
-    public static final long MAX_HEADER_BYTES = 100_000_000;
+    /** Greatest header that is read: room for a quarter of a million tensors; the reference reads 100 MB. */
+    public static final long MAX_HEADER_BYTES = 32 << 20;
 
     private static final int LENGTH_BYTES = 8;
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final Path path;
     private final Arena arena;
@@ -48,36 +47,53 @@ public final class SafetensorsFile implements AutoCloseable {
      * @throws UserError if the file cannot be read or is damaged
      */
     public static SafetensorsFile open(Path path) {
-        Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             long size = channel.size();
-            if (size < LENGTH_BYTES) {
-                throw new UserError(path + " has " + size + " bytes: too few for a safetensors file");
+            int headerBytes = headerLength(path, channel, size);
+            byte[] json = read(path, channel, LENGTH_BYTES, headerBytes).array();
+            long start = (long) LENGTH_BYTES + headerBytes;
+            SafetensorsHeader header = SafetensorsHeader.parse(json, path.toString(), size - start);
+            Arena arena = Arena.ofShared();
+            try {
+                MemorySegment data = channel.map(FileChannel.MapMode.READ_ONLY, start, size - start, arena);
+                return new SafetensorsFile(path, arena, data, header);
+            } catch (IOException | RuntimeException e) {
+                arena.close();
+                throw e;
             }
-            MemorySegment file = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
-            long headerBytes = file.get(LONG, 0);
-            if (headerBytes < 2 || headerBytes > size - LENGTH_BYTES) {
-                throw new UserError(path + ": the header's length is given as " + Long.toUnsignedString(headerBytes)
-                        + " bytes, but the file has " + size + ": it is cut off or no safetensors file");
-            }
-            if (headerBytes > MAX_HEADER_BYTES) {
-                throw new UserError(path + ": the header has " + headerBytes + " bytes, more than the "
-                        + MAX_HEADER_BYTES + " that one may have");
-            }
-            byte[] json = file.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
-            MemorySegment data = file.asSlice(LENGTH_BYTES + headerBytes);
-            SafetensorsHeader header = SafetensorsHeader.parse(json, path.toString(), data.byteSize());
-            return new SafetensorsFile(path, arena, data, header);
         } catch (NoSuchFileException e) {
-            arena.close();
             throw new UserError(path + " does not exist", e);
         } catch (IOException e) {
-            arena.close();
             throw new UserError(path + " cannot be read: " + e, e);
-        } catch (RuntimeException e) {
-            arena.close();
-            throw e;
         }
+    }
+
+    private static int headerLength(Path path, FileChannel channel, long size) throws IOException {
+        if (size < LENGTH_BYTES) {
+            throw new UserError(path + " has " + size + " bytes: too few for a safetensors file");
+        }
+        long length = read(path, channel, 0, LENGTH_BYTES)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .getLong(0);
+        if (length < 2 || length > size - LENGTH_BYTES) {
+            throw new UserError(path + ": the header's length is given as " + Long.toUnsignedString(length)
+                    + " bytes, but the file has " + size + ": it is cut off or no safetensors file");
+        }
+        if (length > MAX_HEADER_BYTES) {
+            throw new UserError(path + ": the header has " + length + " bytes, more than the " + MAX_HEADER_BYTES
+                    + " that one may have");
+        }
+        return (int) length;
+    }
+
+    private static ByteBuffer read(Path path, FileChannel channel, long from, int bytes) throws IOException {
+        ByteBuffer buffer = ByteBuffer.allocate(bytes);
+        while (buffer.hasRemaining()) {
+            if (channel.read(buffer, from + buffer.position()) < 0) {
+                throw new UserError(path + " became shorter while it was read");
+            }
+        }
+        return buffer;
     }
 
     public Path path() {

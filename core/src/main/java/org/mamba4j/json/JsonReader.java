@@ -15,8 +15,8 @@ import org.mamba4j.UserError;
  *
  * <p>Strict means: UTF-8 without byte order mark; no comments, trailing commas, {@code NaN} or leading zeros; a key
  * stands once in an object; a {@code \\u} escape of half a surrogate pair is refused, because no UTF-8 text can hold
- * it; at most {@value #MAX_DEPTH} levels. Every error is a {@link UserError} of one line with the source, line, column
- * and byte offset.
+ * it; at most {@value #MAX_DEPTH} levels, and {@value #MAX_NUMBER_LENGTH} characters for a number. Every error is a
+ * {@link UserError} of one line with the source, line, column and byte offset.
  *
  * <p>The bytes are checked to be UTF-8 once, at the start; after that a string without escapes, which nearly all are,
  * is one call of the JDK's decoder.
@@ -24,6 +24,9 @@ import org.mamba4j.UserError;
 public final class JsonReader {
     /** Greatest number of objects and arrays inside each other. */
     public static final int MAX_DEPTH = 128;
+
+    /** Greatest length of a number: no double needs more digits. */
+    public static final int MAX_NUMBER_LENGTH = 1_000;
 
     private static final byte[] TRUE = {'t', 'r', 'u', 'e'};
     private static final byte[] FALSE = {'f', 'a', 'l', 's', 'e'};
@@ -141,6 +144,9 @@ public final class JsonReader {
                 at++;
             }
             digits(start);
+        }
+        if (at - start > MAX_NUMBER_LENGTH) {
+            throw errorAt(start, "a number of " + (at - start) + " characters");
         }
         return new JsonNumber(new String(bytes, start, at - start, StandardCharsets.ISO_8859_1));
     }
