@@ -21,6 +21,7 @@ public final class NoteRanking {
     private final Replacement replacement;
     private final float[] importance;
     private final long[] position;
+    private int limit;
     private int size;
 
     /**
@@ -34,6 +35,21 @@ public final class NoteRanking {
         this.replacement = replacement;
         this.importance = new float[capacity];
         this.position = new long[capacity];
+        this.limit = capacity;
+    }
+
+    /**
+     * From now on keeps at most {@code notes}: for a pool that grows while the text goes on. Notes that it gave up before
+     * do not come back.
+     *
+     * @param notes from {@link #size} to {@link #capacity}
+     */
+    public void limit(int notes) {
+        if (notes < Math.max(1, size) || notes > importance.length) {
+            throw new IllegalArgumentException(
+                    "limit " + notes + " for a pool of capacity " + importance.length + " that holds " + size);
+        }
+        limit = notes;
     }
 
     /** Greatest number of notes. */
@@ -79,16 +95,16 @@ public final class NoteRanking {
     }
 
     private int insertByImportance(float value, long at) {
-        if (size == importance.length && !(value > importance[size - 1])) {
+        if (size == limit && !(value > importance[size - 1])) {
             return -1;
         }
         int index = placeAfterEqual(value);
-        int moved = Math.min(size, importance.length - 1) - index;
+        int moved = Math.min(size, limit - 1) - index;
         System.arraycopy(importance, index, importance, index + 1, moved);
         System.arraycopy(position, index, position, index + 1, moved);
         importance[index] = value;
         position[index] = at;
-        size = Math.min(size + 1, importance.length);
+        size = Math.min(size + 1, limit);
         return index;
     }
 
@@ -108,7 +124,7 @@ public final class NoteRanking {
     }
 
     private int append(float value, long at) {
-        if (size == importance.length) {
+        if (size == limit) {
             System.arraycopy(importance, 1, importance, 0, size - 1);
             System.arraycopy(position, 1, position, 0, size - 1);
             size--;

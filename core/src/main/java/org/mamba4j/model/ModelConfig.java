@@ -14,7 +14,7 @@ import org.mamba4j.json.JsonValue;
  * computes and how it is initialised, and nothing about training. A record per family; sizes that follow from others
  * are methods.
  */
-public sealed interface ModelConfig permits MambaConfig {
+public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
     /** The file in a checkpoint folder that holds the configuration. */
     String FILE_NAME = "config.json";
 

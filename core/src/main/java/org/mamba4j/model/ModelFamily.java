@@ -13,6 +13,12 @@ enum ModelFamily {
         ModelConfig read(JsonValue json, String source) {
             return MambaConfigReader.read(json, source);
         }
+    },
+    MEMMAMBA(MemMambaConfig.MODEL_TYPE) {
+        @Override
+        ModelConfig read(JsonValue json, String source) {
+            return MemMambaConfig.read(json, source);
+        }
     };
 
     private final String modelType;

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class NoteRankingTest {
@@ -68,6 +69,26 @@ class NoteRankingTest {
         ranking.clear();
         assertThat(ranking.size()).isZero();
         assertThatThrownBy(() -> ranking.position(0)).hasMessageContaining("entry 0");
+    }
+
+    @ParameterizedTest
+    @EnumSource(Replacement.class)
+    void aGrowingPoolKeepsWhatItHas(Replacement replacement) {
+        NoteRanking ranking = new NoteRanking(3, replacement);
+        ranking.limit(1);
+        ranking.offer(2, 0, 0);
+        ranking.offer(1, 1, 0);
+        long kept = ranking.position(0);
+        assertThat(kept).isEqualTo(replacement == Replacement.FIFO ? 1 : 0);
+        ranking.limit(2);
+        ranking.offer(1, 2, 0);
+        assertThat(entries(ranking).stream().map(Note::position)).containsExactly(kept, 2L);
+        ranking.offer(5, 3, 0);
+        assertThat(ranking.size()).isEqualTo(2);
+        assertThatThrownBy(() -> ranking.limit(1))
+                .hasMessageContaining("limit 1")
+                .hasMessageContaining("holds 2");
+        assertThatThrownBy(() -> ranking.limit(4)).hasMessageContaining("capacity 3");
     }
 
     @Test

@@ -203,9 +203,9 @@ class MambaConfigTest {
         assertThatThrownBy(() -> read("{\"d_model\":8,\"n_layer\":2}"))
                 .hasMessage("config.json: the key \"vocab_size\" is missing");
         assertThatThrownBy(() -> read("{}"))
-                .hasMessage("config.json: the key \"model_type\" is missing: it must be mamba");
+                .hasMessage("config.json: the key \"model_type\" is missing: it must be mamba or memmamba");
         assertThatThrownBy(() -> read("{\"model_type\":\"bert\"}"))
-                .hasMessage("config.json: \"model_type\" is \"bert\", but must be mamba");
+                .hasMessage("config.json: \"model_type\" is \"bert\", but must be mamba or memmamba");
         assertThatThrownBy(() -> MambaConfig.builder().dModel(8).nLayer(1).build())
                 .hasMessage("the key \"vocab_size\" is missing");
         assertThatThrownBy(() ->
