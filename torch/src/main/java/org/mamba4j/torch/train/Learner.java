@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.DType;
 import org.mamba4j.checkpoint.SafetensorsFile;
@@ -15,6 +16,7 @@ import org.mamba4j.checkpoint.SafetensorsWriter;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.torch.NoGrad;
@@ -56,6 +58,7 @@ final class Learner implements AutoCloseable {
         torch.manual_seed(config.seed());
         network = switch (model) {
             case MambaConfig mamba -> Mamba.create(mamba, MambaKernels.fused(), config.seed());
+            case MemMambaConfig memory -> throw new UserError("a memmamba cannot be trained yet: choose model.type mamba");
         };
         TrainConfig.Optimiser o = config.optimiser();
         optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
