@@ -1,13 +1,36 @@
 package org.mamba4j.kernel;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import org.mamba4j.kernel.vector.VectorKernels;
+
 /** Chooses, once, the fastest {@link SequenceKernels} that this JVM can run. */
 public final class Kernels {
-    private static final SequenceKernels BEST = new PlainKernels();
+    private static final String MODULE = "jdk.incubator.vector";
 
     private Kernels() {}
 
-    /** The kernels for this machine; always the same object. */
+    /**
+     * The kernels for this machine, always the same object: on the Vector API and {@link Workers#shared()}. Where Java was
+     * started without that module, the plain ones, and a warning is logged that says so and what to do about it.
+     */
     public static SequenceKernels best() {
-        return BEST;
+        return Best.KERNELS;
+    }
+
+    static SequenceKernels choose(boolean vectorApi, Logger logger) {
+        if (vectorApi) {
+            return new VectorKernels(Workers.shared());
+        }
+        logger.log(
+                Level.WARNING,
+                "The Vector API is not available, so the plain kernels are used, which are about 100 times slower;"
+                        + " start Java with --add-modules " + MODULE);
+        return new PlainKernels();
+    }
+
+    private static final class Best {
+        static final SequenceKernels KERNELS = choose(
+                ModuleLayer.boot().findModule(MODULE).isPresent(), System.getLogger(Kernels.class.getPackageName()));
     }
 }

@@ -65,7 +65,7 @@ public abstract class CausalConvContract {
         long seed = System.nanoTime();
         System.out.println(getClass().getSimpleName() + ": seed " + seed);
         Random random = new Random(seed);
-        for (int i = 0; i < 60; i++) {
+        for (int i = 0; i < 30; i++) {
             check(ConvCase.random(
                     random,
                     1 + random.nextInt(3),

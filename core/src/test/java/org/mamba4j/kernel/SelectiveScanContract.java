@@ -80,7 +80,7 @@ public abstract class SelectiveScanContract {
         long seed = System.nanoTime();
         System.out.println(getClass().getSimpleName() + ": seed " + seed);
         Random random = new Random(seed);
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 15; i++) {
             Set<Option> options = EnumSet.noneOf(Option.class);
             for (Option option : Option.values()) {
                 if (random.nextInt(4) > 0) {

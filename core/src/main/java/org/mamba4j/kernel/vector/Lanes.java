@@ -1,0 +1,103 @@
+package org.mamba4j.kernel.vector;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector width of this JVM, and access to memory by address.
+ *
+ * <p>The compiler turns vector operations into instructions only where it sees the species as a constant. So the width is
+ * a static final of this class, read once from the system property {@code mamba4j.vectorBits} (128, 256 or 512; by
+ * default what the machine prefers); tests load the package several times to run every width in one JVM.
+ *
+ * <p>Kernels work on addresses inside one segment that spans all memory. Their arguments were checked when they were
+ * built; a check of each access against the bounds and the lifetime of its own segment would cost more than the
+ * arithmetic, and would deny the worker threads memory of a confined arena.
+ */
+final class Lanes {
+    static final VectorSpecies<Float> FLOATS = species();
+
+    /** Channels that are worked on side by side. */
+    static final int COUNT = FLOATS.length();
+
+    /** Bytes of one vector. */
+    static final int BYTES = FLOATS.vectorByteSize();
+
+    // Restricted because it gives access to all memory, which is its purpose here.
+    @SuppressWarnings("restricted")
+    private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+    private Lanes() {}
+
+    private static VectorSpecies<Float> species() {
+        int bits = Integer.getInteger("mamba4j.vectorBits", FloatVector.SPECIES_PREFERRED.vectorBitSize());
+        return switch (bits) {
+            case 128 -> FloatVector.SPECIES_128;
+            case 256 -> FloatVector.SPECIES_256;
+            case 512 -> FloatVector.SPECIES_512;
+            default ->
+                throw new IllegalArgumentException(
+                        "-Dmamba4j.vectorBits=" + bits + ": use 128, 256 or 512, or leave it out");
+        };
+    }
+
+    static FloatVector load(long address) {
+        return FloatVector.fromMemorySegment(FLOATS, MEMORY, address, ORDER);
+    }
+
+    static void store(FloatVector value, long address) {
+        value.intoMemorySegment(MEMORY, address, ORDER);
+    }
+
+    static FloatVector broadcast(float value) {
+        return FloatVector.broadcast(FLOATS, value);
+    }
+
+    static FloatVector zero() {
+        return FloatVector.zero(FLOATS);
+    }
+
+    static float get(long address) {
+        return MEMORY.get(FLOAT, address);
+    }
+
+    static void put(long address, float value) {
+        MEMORY.set(FLOAT, address, value);
+    }
+
+    /** Sets {@code floats} floats to zero. */
+    static void clear(long address, long floats) {
+        MEMORY.asSlice(address, floats * Float.BYTES).fill((byte) 0);
+    }
+
+    static void copy(long from, long to, long bytes) {
+        MemorySegment.copy(MEMORY, from, MEMORY, to, bytes);
+    }
+
+    /** How many vectors hold {@code channels} channels, the last one perhaps in part. */
+    static int blocks(int channels) {
+        return Math.ceilDiv(channels, COUNT);
+    }
+
+    /** Copies {@code rows} rows of {@code count} floats, {@code stride} bytes apart, to {@code to[offset …]} without gaps. */
+    static void copy(long from, long stride, float[] to, int offset, int rows, int count) {
+        for (int row = 0; row < rows; row++) {
+            MemorySegment.copy(MEMORY, FLOAT, from + row * stride, to, offset + row * count, count);
+        }
+    }
+
+    /** Copies {@code rows} rows of {@code count} floats; strides in bytes. */
+    static void copy(long from, long fromStride, long to, long toStride, int rows, int count) {
+        for (int row = 0; row < rows; row++) {
+            for (int i = 0; i < count; i++) {
+                put(to + row * toStride + 4L * i, get(from + row * fromStride + 4L * i));
+            }
+        }
+    }
+}
