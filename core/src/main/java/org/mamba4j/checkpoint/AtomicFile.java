@@ -33,36 +33,74 @@ public final class AtomicFile {
      * @throws UserError if the folder is missing or read-only, the disk is full, or anything else fails in writing
      */
     public static void write(Path file, Body body) {
+        try (Pending pending = prepare(file, body)) {
+            pending.commit();
+        }
+    }
+
+    /** A file that is on the disk but does not have its name yet; closing it without a commit removes it. */
+    static final class Pending implements AutoCloseable {
+        private final Path temporary;
+        private final Path file;
+        private final Path folder;
+
+        private Pending(Path temporary, Path file, Path folder) {
+            this.temporary = temporary;
+            this.file = file;
+            this.folder = folder;
+        }
+
+        /** Gives the file its name. */
+        void commit() {
+            try {
+                Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                sync(folder);
+            } catch (IOException e) {
+                throw failed(file, e, folder);
+            }
+        }
+
+        @Override
+        public void close() {
+            deleteQuietly(temporary);
+        }
+    }
+
+    /** The first half of {@link #write}, so that several files can be complete before the first takes its name. */
+    static Pending prepare(Path file, Body body) {
         Path folder = file.toAbsolutePath().getParent();
         if (folder == null || Files.isDirectory(file)) {
             throw new UserError(file + " cannot be written: it is a folder");
         }
         Path temporary = temporary(folder, file.getFileName());
-        boolean moved = false;
-        try {
-            try (FileChannel channel =
-                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-                body.writeTo(channel);
-                channel.force(true);
-            }
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            moved = true;
-            sync(folder);
+        boolean complete = false;
+        try (FileChannel channel =
+                FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            body.writeTo(channel);
+            channel.force(true);
+            complete = true;
+            return new Pending(temporary, file, folder);
         } catch (IOException e) {
-            throw new UserError(
-                    file + " cannot be written: " + reason(e, folder)
-                            + (moved ? "" : "; what was there before is unchanged"),
-                    e);
+            throw failed(file, e, folder);
         } finally {
-            if (!moved) {
+            if (!complete) {
                 deleteQuietly(temporary);
             }
         }
     }
 
+    private static UserError failed(Path file, IOException e, Path folder) {
+        return new UserError(
+                file + " cannot be written: " + reason(e, folder) + "; what was there before is unchanged", e);
+    }
+
     /** Writes {@code text} as UTF-8 in the same way. */
     public static void writeString(Path file, String text) {
-        write(file, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+        write(file, body(text));
+    }
+
+    static Body body(String text) {
+        return channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
     }
 
     /** Writes all that is left in {@code buffer}. */

@@ -226,7 +226,7 @@ public final class Checkpoint implements AutoCloseable {
 
     /**
      * Writes a checkpoint that transformers can read. A folder that does not exist yet appears as a whole or not at
-     * all; in one that exists each file is replaced as a whole, the weights first.
+     * all; in one that exists both files are complete on the disk before they replace what was there, weights first.
      *
      * @param folder its parent must exist
      * @param tensors every parameter of {@code config} once, by its canonical name
@@ -251,7 +251,10 @@ public final class Checkpoint implements AutoCloseable {
             Files.move(temporary, absolute);
             AtomicFile.sync(parent);
         } catch (IOException e) {
-            throw new UserError(folder + " cannot be written: " + AtomicFile.reason(e, parent), e);
+            throw notWritten(folder, e, parent);
+        } catch (UserError e) {
+            // It names the temporary folder, which nobody knows.
+            throw e.getCause() instanceof IOException cause ? notWritten(folder, cause, parent) : e;
         } finally {
             AtomicFile.deleteQuietly(temporary.resolve(WeightFiles.SINGLE));
             AtomicFile.deleteQuietly(temporary.resolve(ModelConfig.FILE_NAME));
@@ -259,9 +262,19 @@ public final class Checkpoint implements AutoCloseable {
         }
     }
 
+    private static UserError notWritten(Path folder, IOException e, Path parent) {
+        return new UserError(folder + " cannot be written: " + AtomicFile.reason(e, parent), e);
+    }
+
     private static void writeFiles(Path folder, ModelConfig config, List<SafetensorsWriter.Tensor> tensors) {
-        SafetensorsWriter.write(folder.resolve(WeightFiles.SINGLE), Map.of("format", "pt"), tensors);
-        AtomicFile.writeString(folder.resolve(ModelConfig.FILE_NAME), JsonText.pretty(config.toJson()) + "\n");
+        AtomicFile.Body weights = SafetensorsWriter.body(Map.of("format", "pt"), tensors);
+        AtomicFile.Body text = AtomicFile.body(JsonText.pretty(config.toJson()) + "\n");
+        // Both are complete before either takes its name: a full disk changes neither.
+        try (AtomicFile.Pending first = AtomicFile.prepare(folder.resolve(WeightFiles.SINGLE), weights);
+                AtomicFile.Pending second = AtomicFile.prepare(folder.resolve(ModelConfig.FILE_NAME), text)) {
+            first.commit();
+            second.commit();
+        }
     }
 
     private static void requireParameters(ModelConfig config, List<SafetensorsWriter.Tensor> tensors) {

@@ -67,12 +67,17 @@ public final class SafetensorsWriter {
      * @throws IllegalArgumentException if two tensors have one name, or a tensor's data is not as long as its shape says
      */
     public static void write(Path file, Map<String, String> metadata, List<Tensor> tensors) {
+        AtomicFile.write(file, body(metadata, tensors));
+    }
+
+    /** What {@link #write} writes. */
+    static AtomicFile.Body body(Map<String, String> metadata, List<Tensor> tensors) {
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
             throw new UnsupportedOperationException("safetensors are written on little-endian machines only");
         }
         List<Tensor> sorted = sorted(tensors);
         byte[] header = header(metadata, sorted);
-        AtomicFile.write(file, channel -> {
+        return channel -> {
             ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
             AtomicFile.writeFully(channel, length.putLong(header.length).flip());
             AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
@@ -80,7 +85,7 @@ public final class SafetensorsWriter {
             for (Tensor tensor : sorted) {
                 writeData(channel, tensor, buffer);
             }
-        });
+        };
     }
 
     private static List<Tensor> sorted(List<Tensor> tensors) {

@@ -3,6 +3,7 @@ package org.mamba4j.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -77,5 +78,16 @@ class AtomicFileTest {
         } finally {
             assertThat(folder.toFile().setWritable(true)).isTrue();
         }
+    }
+
+    /** Nobody, not even root, makes files there. */
+    @Test
+    void aFileSystemThatTakesNoFilesIsNamed() {
+        assumeTrue(Files.isDirectory(Path.of("/sys")), "no /sys on this system");
+        assertThatThrownBy(() -> AtomicFile.writeString(Path.of("/sys/f"), "x"))
+                .isInstanceOf(UserError.class)
+                .hasMessageStartingWith("/sys/f cannot be written: ")
+                .message()
+                .containsIgnoringCase("read-only");
     }
 }

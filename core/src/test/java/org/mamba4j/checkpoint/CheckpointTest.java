@@ -118,6 +118,25 @@ class CheckpointTest {
     }
 
     @Test
+    void aCheckpointThatCannotBeFinishedLeavesTheOldOne() throws IOException {
+        Path old = folder.resolve("old");
+        Checkpoint.write(old, TINY, random(TINY, 1));
+        byte[] weights = Files.readAllBytes(old.resolve("model.safetensors"));
+        List<Tensor> failing = random(TINY, 2);
+        Tensor last = failing.removeLast();
+        failing.add(new Tensor(last.name(), last.dtype(), last.shape(), () -> {
+            throw new IllegalStateException("out of memory");
+        }));
+        for (Path target : List.of(old, folder.resolve("new"))) {
+            assertThatThrownBy(() -> Checkpoint.write(target, TINY, failing)).hasMessage("out of memory");
+        }
+        assertThat(old.resolve("model.safetensors")).hasBinaryContent(weights);
+        assertThat(old.toFile().list()).containsExactlyInAnyOrder("config.json", "model.safetensors");
+        assertThat(folder.toFile().list()).containsExactly("old");
+        Checkpoint.open(old).close();
+    }
+
+    @Test
     void onlyTheParametersOfTheConfigAreWritten() {
         List<Tensor> tensors = random(TINY, 1);
         Path target = folder.resolve("new");
