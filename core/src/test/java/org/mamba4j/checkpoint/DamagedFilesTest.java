@@ -37,7 +37,7 @@ import org.mamba4j.model.TensorSpec;
  */
 class DamagedFilesTest {
     private static final long SEED = 20_251_122;
-    private static final long NANOS_PER_FILE = 2_000_000_000;
+    private static final long NANOS_PER_FILE = 5_000_000_000L;
 
     /** What opening costs whatever the file: a mapping, a path, a message, a stack trace; and the tree of a config. */
     private static final long FIXED_BYTES = 192 * 1024;
