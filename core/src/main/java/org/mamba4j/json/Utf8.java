@@ -1,11 +1,11 @@
 package org.mamba4j.json;
 
 /** Tells UTF-8 from what is not (Unicode 16, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
-final class Utf8 {
+public final class Utf8 {
     private Utf8() {}
 
     /** Index of the first byte that does not begin or continue a character; the length when all is well. */
-    static int firstInvalid(byte[] b) {
+    public static int firstInvalid(byte[] b) {
         int i = 0;
         while (i < b.length) {
             if (b[i] >= 0) {

@@ -1,6 +1,9 @@
 package org.mamba4j.text;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Objects;
 import org.mamba4j.Fingerprint;
 import org.mamba4j.UserError;
@@ -57,5 +60,15 @@ record ByteTokenizer() implements Tokenizer {
     @Override
     public int splitPoint(byte[] bytes, int length) {
         return Objects.checkFromIndexSize(0, length, bytes.length) + length;
+    }
+
+    @Override
+    public void save(Path folder) {
+        Path file = folder.resolve(Tokenizers.CONFIG_FILE);
+        try {
+            Files.writeString(file, "{\n  \"tokenizer_class\": \"" + Tokenizers.BYTES_CLASS + "\"\n}\n");
+        } catch (IOException e) {
+            throw Tokenizers.unwritable(file, e);
+        }
     }
 }

@@ -1,12 +1,17 @@
 package org.mamba4j.text;
 
+import java.nio.file.Path;
+
 /** Turns text into token ids and back. Immutable and safe to share between threads. */
 public interface Tokenizer {
-    /** Ids of {@code text}; an empty text gives no ids. Nothing is added at the front or the end. */
+    /**
+     * Ids of {@code text}; an empty text gives no ids. Nothing is added at the front or the end. Half a surrogate pair
+     * is read as a question mark, which is what Java makes of it in UTF-8.
+     */
     int[] encode(String text);
 
     /**
-     * Ids of UTF-8 (or, for the byte tokenizer, any) bytes.
+     * Ids of UTF-8 (or, for the byte tokenizer, any) bytes. What is not UTF-8 is read as U+FFFD, as Java does.
      *
      * @param utf8 not modified
      */
@@ -39,4 +44,12 @@ public interface Tokenizer {
      * @return the last such place found, in [0, length]; 0 when there is none
      */
     int splitPoint(byte[] utf8, int length);
+
+    /**
+     * Writes into a checkpoint folder what {@link Tokenizers#load} needs to find this tokenizer.
+     *
+     * @param folder exists
+     * @throws org.mamba4j.UserError if the file cannot be written
+     */
+    void save(Path folder);
 }

@@ -62,6 +62,11 @@ class TokenFileTest {
         public int splitPoint(byte[] utf8, int length) {
             return length / 2;
         }
+
+        @Override
+        public void save(Path folder) {
+            throw new UnsupportedOperationException();
+        }
     }
 
     @ParameterizedTest

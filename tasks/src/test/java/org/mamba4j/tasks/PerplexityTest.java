@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -55,6 +56,11 @@ class PerplexityTest {
 
         @Override
         public int splitPoint(byte[] utf8, int length) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public void save(Path folder) {
             throw new UnsupportedOperationException();
         }
     };
