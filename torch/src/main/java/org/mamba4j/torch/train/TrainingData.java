@@ -1,6 +1,5 @@
 package org.mamba4j.torch.train;
 
-import java.io.IOException;
 import java.nio.file.Path;
 import org.mamba4j.data.Corpus;
 import org.mamba4j.data.Split;
@@ -30,7 +29,8 @@ final class TrainingData implements AutoCloseable {
     /** Tokenises the text of a run, unless that was done before. */
     static TrainingData open(TrainConfig config, RunFolder folder) {
         TrainConfig.Data data = config.data();
-        Tokenizer tokenizer = Tokenizers.bytes();
+        Tokenizer tokenizer =
+                data.tokenizer().equals(BYTES) ? Tokenizers.bytes() : Tokenizers.load(Path.of(data.tokenizer()));
         TokenFile file = TokenFile.of(Corpus.of(data.path()), tokenizer, folder.file(TOKENS));
         try {
             return new TrainingData(tokenizer, file, Split.of(file, data.validFraction(), config.seed()));
@@ -69,8 +69,8 @@ final class TrainingData implements AutoCloseable {
     }
 
     /** Writes the tokenizer's files into a checkpoint. */
-    void saveTokenizer(Path folder) throws IOException {
-        RunFolder.write(folder.resolve("tokenizer_config.json"), "{\"tokenizer_class\": \"bytes\"}\n");
+    void saveTokenizer(Path folder) {
+        tokenizer.save(folder);
     }
 
     @Override
