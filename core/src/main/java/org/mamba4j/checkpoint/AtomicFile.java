@@ -21,10 +21,10 @@ import org.mamba4j.UserError;
 public final class AtomicFile {
     private AtomicFile() {}
 
-    /** Writes a file's content. */
+    /** Writes a file's content, in any order. */
     @FunctionalInterface
     public interface Body {
-        void writeTo(WritableByteChannel channel) throws IOException;
+        void writeTo(FileChannel channel) throws IOException;
     }
 
     /**
@@ -101,6 +101,11 @@ public final class AtomicFile {
 
     static Body body(String text) {
         return channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    /** Writes {@code bytes} in the same way. */
+    public static void writeBytes(Path file, byte[] bytes) {
+        write(file, channel -> writeFully(channel, ByteBuffer.wrap(bytes)));
     }
 
     /** Writes all that is left in {@code buffer}. */

@@ -9,12 +9,11 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.HexFormat;
 import org.mamba4j.Fingerprint;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.text.Tokenizer;
 
 /**
@@ -56,22 +55,13 @@ final class TokenFileWriter {
         String corpusFingerprint = corpus.fingerprint();
         try {
             Files.createDirectories(folder);
-            Path temporary = Files.createTempFile(folder, ".tokens", ".tmp");
-            try {
-                try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
-                    writeAll(channel, corpusFingerprint);
-                    channel.force(true);
-                }
-                Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            } finally {
-                Files.deleteIfExists(temporary);
-            }
         } catch (IOException e) {
             throw new UserError(
-                    target + " cannot be written (" + Corpus.reason(e)
-                            + "): free space on its disk, allow writing to its folder or name another file",
+                    target + " cannot be written (" + Corpus.reason(e) + " for the folder " + folder
+                            + "): allow writing there or name another file",
                     e);
         }
+        AtomicFile.write(target, channel -> writeAll(channel, corpusFingerprint));
     }
 
     private void writeAll(FileChannel channel, String corpusFingerprint) throws IOException {

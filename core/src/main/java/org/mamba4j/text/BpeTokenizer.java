@@ -1,15 +1,14 @@
 package org.mamba4j.text;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.Fingerprint;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.json.Utf8;
 
 /**
@@ -223,11 +222,6 @@ final class BpeTokenizer implements Tokenizer {
 
     @Override
     public void save(Path folder) {
-        Path file = folder.resolve(Tokenizers.FILE);
-        try {
-            Files.write(file, json);
-        } catch (IOException e) {
-            throw Tokenizers.unwritable(file, e);
-        }
+        AtomicFile.writeBytes(folder.resolve(Tokenizers.FILE), json);
     }
 }

@@ -1,12 +1,11 @@
 package org.mamba4j.text;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
 import org.mamba4j.Fingerprint;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
 
 /** 256 tokens, one per byte: reads anything, needs no file. */
 record ByteTokenizer() implements Tokenizer {
@@ -64,11 +63,8 @@ record ByteTokenizer() implements Tokenizer {
 
     @Override
     public void save(Path folder) {
-        Path file = folder.resolve(Tokenizers.CONFIG_FILE);
-        try {
-            Files.writeString(file, "{\n  \"tokenizer_class\": \"" + Tokenizers.BYTES_CLASS + "\"\n}\n");
-        } catch (IOException e) {
-            throw Tokenizers.unwritable(file, e);
-        }
+        AtomicFile.writeString(
+                folder.resolve(Tokenizers.CONFIG_FILE),
+                "{\n  \"tokenizer_class\": \"" + Tokenizers.BYTES_CLASS + "\"\n}\n");
     }
 }

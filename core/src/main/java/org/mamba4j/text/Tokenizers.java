@@ -1,6 +1,5 @@
 package org.mamba4j.text;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.mamba4j.UserError;
@@ -61,9 +60,5 @@ public final class Tokenizers {
         throw new UserError(
                 path + " has no tokenizer: put the model's " + FILE + " there or, for a model over bytes, a "
                         + CONFIG_FILE + " with {\"tokenizer_class\": \"" + BYTES_CLASS + "\"}");
-    }
-
-    static UserError unwritable(Path file, IOException e) {
-        return new UserError(file + " cannot be written (" + e + "): free space on its disk or allow writing there", e);
     }
 }
