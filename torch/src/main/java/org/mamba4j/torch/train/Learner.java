@@ -58,7 +58,8 @@ final class Learner implements AutoCloseable {
         torch.manual_seed(config.seed());
         network = switch (model) {
             case MambaConfig mamba -> Mamba.create(mamba, MambaKernels.fused(), config.seed());
-            case MemMambaConfig memory -> throw new UserError("a memmamba cannot be trained yet: choose model.type mamba");
+            case MemMambaConfig memory ->
+                throw new UserError("a memmamba cannot be trained yet: choose model.type mamba");
         };
         TrainConfig.Optimiser o = config.optimiser();
         optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));

@@ -48,7 +48,7 @@ final class Operators {
 
     /** Fills all with zeros. */
     static void zero(IValue tensors) {
-        call(ZERO, tensors);
+        TensorScope.run(() -> call(ZERO, tensors));
     }
 
     /** Multiplies all by one number. */

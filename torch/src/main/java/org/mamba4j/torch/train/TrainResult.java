@@ -10,7 +10,7 @@ import java.nio.file.Path;
  * @param bestCheckpoint the checkpoint with the lowest validation loss; the last one where nothing was evaluated
  * @param step steps done in all
  * @param finished false if the run was interrupted before its last step; it can be resumed then
- * @param trainLoss mean loss of the last steps, nats per token, NaN where none was done
+ * @param trainLoss mean loss of the steps before the last line of metrics, nats per token, NaN where there is none
  * @param validLoss validation loss at the end, nats per token, NaN where nothing was evaluated
  * @param validBitsPerByte the same in bits per byte of text
  * @param bestValidLoss validation loss of the best checkpoint, nats per token, NaN where nothing was evaluated

@@ -42,7 +42,6 @@ final class TrainingRun implements AutoCloseable {
     private Evaluation valid = Evaluation.NONE;
 
     private int validStep = -1;
-    private double lastLoss = Double.NaN;
     private double lastRate;
     private double lastNorm;
     private double secondsPerStep = Double.NaN;
@@ -150,7 +149,6 @@ final class TrainingRun implements AutoCloseable {
         lossCount++;
         secondsSinceLine += took;
         stepsSinceLine++;
-        lastLoss = done.loss();
         // The first step is slow for reasons of its own; the mean forgets it quickly.
         secondsPerStep = Double.isNaN(secondsPerStep) ? took : secondsPerStep + 0.05 * (took - secondsPerStep);
         lastRate = rate;
@@ -261,14 +259,13 @@ final class TrainingRun implements AutoCloseable {
         // Interrupted before the first step: there is nothing but the folder.
         Path last = all.isEmpty() ? folder.path() : all.getLast().folder();
         var best = checkpoints.best();
-        double trainLoss = Double.isNaN(lastLoss) ? lastLogged() : lastLoss;
         return new TrainResult(
                 folder.path(),
                 last,
                 best.map(Checkpoints.Saved::folder).orElse(last),
                 step,
                 finished,
-                trainLoss,
+                lastLogged(),
                 valid.loss(),
                 valid.bitsPerByte(),
                 best.map(Checkpoints.Saved::validLoss).orElse(Double.NaN),

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.UserError;
@@ -118,9 +117,9 @@ class CheckpointsTest {
     }
 
     @Test
-    void aFullDiskIsOneClearLine() throws Exception {
+    void aFullDiskIsOneClearLine() throws IOException {
         Path disk = Files.createDirectories(run.resolve("disk"));
-        assumeTrue(mount("-o", "size=256k", disk), "skipped: this user may not mount a small file system");
+        assumeTrue(SmallDisk.mount(disk, "256k"), SmallDisk.SKIPPED);
         try {
             Checkpoints checkpoints = Checkpoints.of(disk);
             save(checkpoints, 1);
@@ -137,18 +136,18 @@ class CheckpointsTest {
                     .isEqualTo(1);
             assertThat(notes).isEmpty();
         } finally {
-            execute("umount", disk.toString());
+            SmallDisk.unmount(disk);
         }
     }
 
     @Test
-    void aReadOnlyDiskIsOneClearLine() throws Exception {
+    void aReadOnlyDiskIsOneClearLine() throws IOException {
         Path disk = Files.createDirectories(run.resolve("disk"));
-        assumeTrue(mount("-o", "size=256k", disk), "skipped: this user may not mount a small file system");
+        assumeTrue(SmallDisk.mount(disk, "256k"), SmallDisk.SKIPPED);
         try {
             Checkpoints checkpoints = Checkpoints.of(disk);
             save(checkpoints, 1);
-            assertThat(execute("mount", "-o", "remount,ro", disk.toString())).isZero();
+            assertThat(SmallDisk.remountReadOnly(disk)).isTrue();
 
             assertThatThrownBy(() -> save(checkpoints, 2))
                     .isInstanceOf(UserError.class)
@@ -161,7 +160,7 @@ class CheckpointsTest {
                     .extracting(Checkpoints.Saved::step)
                     .isEqualTo(1);
         } finally {
-            execute("umount", disk.toString());
+            SmallDisk.unmount(disk);
         }
     }
 
@@ -194,20 +193,5 @@ class CheckpointsTest {
 
     private static List<Integer> steps(Checkpoints checkpoints) {
         return checkpoints.list().stream().map(Checkpoints.Saved::step).toList();
-    }
-
-    private static boolean mount(String option, String value, Path at) throws Exception {
-        return execute("mount", "-t", "tmpfs", option, value, "tmpfs", at.toString()) == 0;
-    }
-
-    private static int execute(String... command) throws Exception {
-        try {
-            Process process =
-                    new ProcessBuilder(command).redirectErrorStream(true).start();
-            process.getInputStream().readAllBytes();
-            return process.waitFor(10, TimeUnit.SECONDS) ? process.exitValue() : -1;
-        } catch (IOException e) {
-            return -1;
-        }
     }
 }
