@@ -1,13 +1,10 @@
 package org.mamba4j.inference;
 
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
+import org.mamba4j.text.StreamingDecoder;
 
 /**
  * Turns the bytes of one token after another into pieces of text. A piece never ends inside a character, and what might
@@ -18,12 +15,9 @@ final class StreamedText {
     private final List<byte[]> stops;
     private final Consumer<String> sink;
     private final StringBuilder text = new StringBuilder();
-    private final CharsetDecoder decoder = StandardCharsets.UTF_8
-            .newDecoder()
-            .onMalformedInput(CodingErrorAction.REPLACE)
-            .onUnmappableCharacter(CodingErrorAction.REPLACE);
+    private final StreamingDecoder decoder = new StreamingDecoder();
 
-    /** Bytes not yet decoded: held back for a stop text, or the head of a character. */
+    /** Bytes held back because a stop text may begin with them. */
     private byte[] pending = new byte[0];
 
     private boolean finished;
@@ -91,16 +85,12 @@ final class StreamedText {
     }
 
     private void emit(int length, boolean end) {
-        ByteBuffer in = ByteBuffer.wrap(pending, 0, length);
-        CharBuffer out = CharBuffer.allocate(length + 1);
-        decoder.decode(in, out, end);
+        String piece = decoder.add(Arrays.copyOf(pending, length));
         if (end) {
-            decoder.flush(out);
+            piece += decoder.finish();
         }
-        pending = Arrays.copyOfRange(pending, in.position(), pending.length);
-        out.flip();
-        if (out.hasRemaining()) {
-            String piece = out.toString();
+        pending = Arrays.copyOfRange(pending, length, pending.length);
+        if (!piece.isEmpty()) {
             text.append(piece);
             sink.accept(piece);
         }
