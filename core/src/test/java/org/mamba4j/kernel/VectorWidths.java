@@ -17,7 +17,7 @@ final class VectorWidths {
     private VectorWidths() {}
 
     static synchronized SequenceKernels kernels(int bits, Workers workers) {
-        ClassLoader loader = LOADERS.computeIfAbsent(bits, _ -> new Loader());
+        ClassLoader loader = LOADERS.computeIfAbsent(bits, Loader::new);
         String before = System.setProperty(PROPERTY, Integer.toString(bits));
         try {
             SequenceKernels kernels = Class.forName(PACKAGE + "VectorKernels", true, loader)
@@ -41,8 +41,8 @@ final class VectorWidths {
 
     /** Loads the package itself before asking its parent. */
     private static final class Loader extends ClassLoader {
-        Loader() {
-            super(VectorWidths.class.getClassLoader());
+        Loader(int bits) {
+            super("vector " + bits, VectorWidths.class.getClassLoader());
         }
 
         @Override
