@@ -7,6 +7,7 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -150,7 +151,9 @@ public final class AtomicFile {
 
     static void deleteQuietly(Path file) {
         try {
-            Files.deleteIfExists(file);
+            if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+                Files.delete(file);
+            }
         } catch (IOException e) {
             System.getLogger(AtomicFile.class.getName())
                     .log(System.Logger.Level.WARNING, "{0} is left behind: {1}", file, e.toString());

@@ -56,6 +56,11 @@ public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements 
     }
 
     @Override
+    public int eosTokenId() {
+        return mamba.eosTokenId();
+    }
+
+    @Override
     public MemMambaConfig withVocabSize(int rows) {
         return new MemMambaConfig(mamba.withVocabSize(rows), memory);
     }

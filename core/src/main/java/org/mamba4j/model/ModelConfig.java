@@ -39,6 +39,9 @@ public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
     /** The embedding, one of the parameters; it is the head too where the two are tied. */
     TensorSpec embedding();
 
+    /** Token that ends a text: generation stops at it; negative where there is none. */
+    int eosTokenId();
+
     /** Every parameter with its shape, in the order of the forward pass; a tied head is not listed. */
     List<TensorSpec> parameters();
 

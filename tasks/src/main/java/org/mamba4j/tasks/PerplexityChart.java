@@ -8,12 +8,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Comparator;
 import java.util.List;
-import java.util.TreeMap;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
-import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.CategoryChart;
+import org.knowm.xchart.CategoryChartBuilder;
+import org.knowm.xchart.CategorySeries;
+import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** Draws perplexity over context length; the bars are the 95 % intervals. */
@@ -23,35 +23,33 @@ public final class PerplexityChart {
 
     private PerplexityChart() {}
 
-    /** The chart as a PNG of 1,600 × 1,000 pixels, for display at half that size. */
+    /** The chart as a PNG of 1,600 × 1,000 pixels, for display at half that size; one place per measured length. */
     public static byte[] png(PerplexityResult result) {
-        XYChart chart = new XYChartBuilder()
+        CategoryChart chart = new CategoryChartBuilder()
                 .width(1600)
                 .height(1000)
                 .title("Perplexity of the last " + result.scored() + " tokens by context length")
                 .xAxisTitle("context length (tokens)")
                 .yAxisTitle("perplexity")
                 .build();
-        style(chart);
         List<PerplexityResult.AtLength> points = result.lengths().stream()
                 .sorted(Comparator.comparingInt(PerplexityResult.AtLength::length))
                 .toList();
-        double[] x =
-                points.stream().mapToDouble(PerplexityResult.AtLength::length).toArray();
-        double[] y = points.stream().mapToDouble(p -> p.perplexity().value()).toArray();
+        style(chart, points);
+        List<Double> values = points.stream().map(p -> p.perplexity().value()).toList();
         // Bars are symmetric: the wider side, so that a bar never shows less than the interval.
-        double[] bars = points.stream()
-                .mapToDouble(p -> p.perplexity().high() - p.perplexity().value())
-                .toArray();
-        XYSeries series = chart.addSeries("perplexity", x, y, bars);
+        List<Double> bars = points.stream()
+                .map(p -> p.perplexity().high() - p.perplexity().value())
+                .toList();
+        CategorySeries series = chart.addSeries(
+                "perplexity",
+                points.stream().map(p -> Lengths.format(p.length())).toList(),
+                values,
+                bars);
         series.setMarker(SeriesMarkers.CIRCLE);
         series.setMarkerColor(LINE);
         series.setLineColor(LINE);
         series.setLineStyle(new BasicStroke(4f));
-        var labels = new TreeMap<Double, Object>();
-        points.forEach(p -> labels.put((double) p.length(), Lengths.format(p.length())));
-        chart.setCustomXAxisTickLabelsFormatter(value -> String.valueOf(
-                labels.getOrDefault((double) Math.round(value), Lengths.format((int) Math.round(value)))));
         var png = new ByteArrayOutputStream();
         try {
             ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", png);
@@ -61,13 +59,14 @@ public final class PerplexityChart {
         return png.toByteArray();
     }
 
-    private static void style(XYChart chart) {
+    private static void style(CategoryChart chart, List<PerplexityResult.AtLength> points) {
         var styler = chart.getStyler();
-        styler.setXAxisLogarithmic(true);
+        styler.setDefaultSeriesRenderStyle(CategorySeriesRenderStyle.Line);
         styler.setLegendVisible(false);
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setPlotBorderVisible(false);
         styler.setPlotGridLinesColor(new Color(0xE4, 0xE4, 0xE4));
+        styler.setPlotGridVerticalLinesVisible(false);
         styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, 34));
         styler.setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 28));
         styler.setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 26));
@@ -76,6 +75,15 @@ public final class PerplexityChart {
         styler.setErrorBarsColor(LINE);
         styler.setMarkerSize(14);
         styler.setChartPadding(30);
+        styler.setAxisTitlePadding(20);
         styler.setYAxisDecimalPattern("#,##0.###");
+        // Room around the bars; from zero the differences between lengths would not be seen.
+        double low =
+                points.stream().mapToDouble(p -> p.perplexity().low()).min().orElse(0);
+        double high =
+                points.stream().mapToDouble(p -> p.perplexity().high()).max().orElse(1);
+        double room = Math.max(0.1 * (high - low), 0.01 * high);
+        styler.setYAxisMin(Math.max(0, low - room));
+        styler.setYAxisMax(high + room);
     }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.MambaConfig;
@@ -13,6 +14,7 @@ import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
  * A {@link Mamba} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, so memory does not
@@ -32,6 +34,17 @@ public final class TorchLanguageModel implements LanguageModel {
     public TorchLanguageModel(Mamba model) {
         this.model = model;
         this.fingerprint = model.fingerprint();
+    }
+
+    /**
+     * Loads the model of a checkpoint folder, to run on the CPU.
+     *
+     * @throws UserError if the folder does not hold a sound checkpoint of a model that can run here
+     */
+    public static TorchLanguageModel load(Path folder) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            return new TorchLanguageModel(Mamba.load(checkpoint, MambaKernels.fused()));
+        }
     }
 
     @Override

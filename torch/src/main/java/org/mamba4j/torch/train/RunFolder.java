@@ -7,6 +7,7 @@ import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -36,10 +37,12 @@ final class RunFolder implements AutoCloseable {
 
     private final Path path;
     private final FileChannel lock;
+    private final boolean made;
 
-    private RunFolder(Path path, FileChannel lock) {
+    private RunFolder(Path path, FileChannel lock, boolean made) {
         this.path = path;
         this.lock = lock;
+        this.made = made;
     }
 
     /**
@@ -49,6 +52,7 @@ final class RunFolder implements AutoCloseable {
      */
     static RunFolder open(Path path) {
         @Nullable FileChannel channel = null;
+        boolean made = !Files.exists(path);
         try {
             Files.createDirectories(path);
             channel = FileChannel.open(
@@ -63,8 +67,11 @@ final class RunFolder implements AutoCloseable {
             channel.truncate(0);
             channel.write(
                     ByteBuffer.wrap(Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)));
-            return new RunFolder(path, channel);
+            return new RunFolder(path, channel, made);
         } catch (IOException e) {
+            if (made) {
+                removeIfUnused(path);
+            }
             closeQuietly(channel);
             throw new UserError(
                     "cannot write to the run folder " + path + " (" + reason(e)
@@ -141,8 +148,26 @@ final class RunFolder implements AutoCloseable {
         return message == null ? e.getClass().getSimpleName() : message;
     }
 
+    /** Leaves no folder behind in which nothing came to be, as when the text to train on does not exist. */
+    private static void removeIfUnused(Path path) {
+        try (DirectoryStream<Path> content = Files.newDirectoryStream(path)) {
+            for (Path file : content) {
+                if (!file.getFileName().toString().equals(LOCK)) {
+                    return;
+                }
+            }
+            Files.deleteIfExists(path.resolve(LOCK));
+            Files.deleteIfExists(path);
+        } catch (IOException e) {
+            // It stays: what went wrong before is what the user is told.
+        }
+    }
+
     @Override
     public void close() {
+        if (made) {
+            removeIfUnused(path);
+        }
         closeQuietly(lock);
     }
 }

@@ -1,0 +1,281 @@
+package org.mamba4j.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.data.Corpus;
+import org.mamba4j.data.Split;
+import org.mamba4j.data.TokenFile;
+import org.mamba4j.data.TokenView;
+import org.mamba4j.inference.Generation;
+import org.mamba4j.inference.GenerationOptions;
+import org.mamba4j.inference.Generator;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.SamplingOptions;
+import org.mamba4j.inference.State;
+import org.mamba4j.tasks.EvaluationWindows;
+import org.mamba4j.tasks.Perplexity;
+import org.mamba4j.tasks.PerplexityReport;
+import org.mamba4j.tasks.PerplexityResult;
+import org.mamba4j.tasks.Window;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.train.Metrics;
+import org.mamba4j.torch.train.TrainConfig;
+import org.mamba4j.torch.train.TrainResult;
+import org.mamba4j.torch.train.Trainer;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "demo",
+        description = {
+            "Train a small Mamba on this machine in a few minutes, sample from it and measure it.",
+            "",
+            "The run, the measurements and a report go to the output folder. Run again, it goes on where it stopped."
+        })
+final class DemoCommand implements Runnable {
+    private static final String RECIPE = "recipes/demo.yaml";
+    private static final String PROMPT = "    /**\n     * Returns ";
+    private static final List<Integer> LENGTHS = List.of(256, 1000, 4000);
+    private static final int SCORED = 100;
+    private static final int WINDOWS = 24;
+    private static final GenerationOptions SAMPLE = GenerationOptions.DEFAULTS
+            .withMaxNewTokens(400)
+            .withSampling(
+                    SamplingOptions.DEFAULTS.withTemperature(0.7).withTopP(0.95).withSeed(1));
+
+    @Option(
+            names = "--data",
+            paramLabel = "PATH",
+            description = "Text to learn: a file, a folder, a glob or a zip (default: the JDK's own sources).")
+    private @Nullable String data;
+
+    @Option(
+            names = "--output",
+            paramLabel = "DIR",
+            defaultValue = "runs/demo",
+            description = "Folder for everything (default: ${DEFAULT-VALUE}).")
+    private Path output = Path.of("");
+
+    @Option(names = "--fresh", description = "Delete what an earlier demo left there (default: go on with it).")
+    private boolean fresh;
+
+    @Option(
+            names = "--set",
+            paramLabel = "key=value",
+            description = "Replace a value of the recipe, " + RECIPE + "; may be given several times.")
+    private List<String> overrides = new ArrayList<>();
+
+    @Override
+    public void run() {
+        long start = System.nanoTime();
+        DemoCorpus corpus = data == null ? DemoCorpus.find() : DemoCorpus.named(data);
+        TrainConfig config = config(corpus);
+        if (fresh) {
+            deleteRun(output);
+        }
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("text", corpus.description());
+        facts.put("machine", machine());
+        facts.put("version", String.join("", new RootCommand.Version().getVersion()));
+        title("mamba4j demo", "a byte-level Mamba, trained, sampled and measured on this machine");
+        facts.forEach((label, value) -> System.out.printf("%-8s %s%n", label, value));
+
+        title("1/4 train", "Ctrl-C saves; the same command goes on");
+        TrainResult trained = Trainer.resume(config, TrainCommand.progressLine());
+        if (!trained.finished()) {
+            return;
+        }
+        Tokenizer tokenizer = Tokenizers.load(trained.bestCheckpoint());
+        try (LanguageModel model = Engine.TORCH.open(trained.bestCheckpoint())) {
+            title("2/4 sample", "temperature 0.7, top-p 0.95, seed 1");
+            Generation sample = sample(model, tokenizer);
+            title("3/4 perplexity", "does it predict better when it has read more?");
+            PerplexityResult perplexity = perplexity(model, tokenizer, config);
+            facts.put(
+                    "parameters",
+                    String.format(Locale.ROOT, "%,d", model.config().parameterCount()));
+            facts.put(
+                    "state",
+                    String.format(
+                            Locale.ROOT,
+                            "%,d bytes per sequence, however long",
+                            model.config().stateBytes()));
+            facts.put("seed", Long.toString(config.seed()));
+            facts.put("data", corpus.location());
+            report(start, config, trained, perplexity, sample, facts);
+        }
+    }
+
+    private TrainConfig config(DemoCorpus corpus) {
+        Path recipe = Path.of(System.getProperty("mamba4j.home", "")).resolve(RECIPE);
+        List<String> all = new ArrayList<>();
+        all.add("out=" + output);
+        all.add("data.path=" + corpus.location());
+        all.addAll(overrides);
+        return TrainConfig.load(recipe, all);
+    }
+
+    /** Only what a trainer has written: a mistyped folder survives. */
+    private static void deleteRun(Path folder) {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        if (!Files.exists(folder.resolve("config.yaml"))) {
+            throw new UserError(folder + " holds no run, so --fresh does not delete it: give another --output");
+        }
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path path : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        } catch (IOException e) {
+            throw new UserError(folder + " cannot be deleted (" + e + "): give another --output", e);
+        }
+    }
+
+    private static Generation sample(LanguageModel model, Tokenizer tokenizer) {
+        System.out.print(Terminal.STDOUT.dim(PROMPT));
+        try (State state = model.newState()) {
+            Generation sample = new Generator(model, tokenizer).generate(state, PROMPT, SAMPLE, piece -> {
+                System.out.print(piece);
+                System.out.flush();
+            });
+            System.out.println();
+            System.out.println(Terminal.STDOUT.dim(GenerateCommand.summary(sample, SAMPLE)));
+            return sample;
+        }
+    }
+
+    private static PerplexityResult perplexity(LanguageModel model, Tokenizer tokenizer, TrainConfig config) {
+        List<Window> windows;
+        try (TokenFile file = TokenFile.of(
+                Corpus.of(config.data().path()), tokenizer, config.out().resolve("data.tokens"))) {
+            TokenView valid =
+                    Split.of(file, config.data().validFraction(), config.seed()).valid();
+            int longest = LENGTHS.getLast();
+            windows = EvaluationWindows.pick("the validation part", documents(valid), longest, WINDOWS);
+        }
+        PerplexityResult result;
+        try (StatusLine status = new StatusLine("perplexity")) {
+            result = new Perplexity(model, tokenizer).measure(LENGTHS, SCORED, windows, status::show);
+        }
+        PerplexityCommand.table(result).lines().forEach(System.out::println);
+        System.out.println(Terminal.STDOUT.dim(PerplexityCommand.note(result)));
+        return result;
+    }
+
+    /** The validation documents; the token file knows their tokens but not their names. */
+    private static EvaluationWindows.Documents documents(TokenView view) {
+        long[] ends = view.ends().toArray();
+        return new EvaluationWindows.Documents() {
+            @Override
+            public void forEach(Consumer<EvaluationWindows.Tokens> reader) {
+                long from = 0;
+                for (int d = 0; d < ends.length; d++) {
+                    reader.accept(document(view, "document " + d, from, ends[d]));
+                    from = ends[d];
+                }
+            }
+        };
+    }
+
+    private static EvaluationWindows.Tokens document(TokenView view, String name, long from, long to) {
+        return new EvaluationWindows.Tokens() {
+            @Override
+            public String name() {
+                return name;
+            }
+
+            @Override
+            public int[] read() {
+                int[] tokens = new int[Math.toIntExact(to - from)];
+                view.read(from, tokens.length, tokens, 0);
+                return tokens;
+            }
+        };
+    }
+
+    private void report(
+            long start,
+            TrainConfig config,
+            TrainResult trained,
+            PerplexityResult perplexity,
+            Generation sample,
+            Map<String, String> facts) {
+        List<String> commands = List.of(
+                "./mamba4j generate --model " + output + " --prompt 'public static ' --temperature 0.7",
+                "./mamba4j eval perplexity --model " + output + " --data '" + facts.getOrDefault("data", "")
+                        + "' --lengths 256,1k,8k",
+                "./mamba4j inspect " + output,
+                "./mamba4j demo --output " + output + " --fresh --set schedule.minutes=30");
+        PerplexityReport.in(output).write(perplexity);
+        Path page = output.resolve("report.html");
+        DemoReport report = new DemoReport(
+                trained, Metrics.of(output), perplexity, PROMPT, sample, facts, config.toYaml(), commands);
+        AtomicFile.writeString(page, report.toHtml());
+
+        title("4/4 report", page.toString());
+        new Table("ll")
+                .row("validation loss", String.format(Locale.ROOT, "%.3f bits per byte", trained.validBitsPerByte()))
+                .row("parameters", facts.getOrDefault("parameters", ""))
+                .row(
+                        "trained",
+                        String.format(
+                                Locale.ROOT,
+                                "%,d tokens in %s min",
+                                trained.tokens(),
+                                DemoReport.duration(trained.seconds())))
+                .row("in all", DemoReport.duration((System.nanoTime() - start) * 1e-9) + " min")
+                .lines()
+                .forEach(System.out::println);
+        System.out.println();
+        System.out.println(Terminal.STDOUT.bold("go on with"));
+        commands.forEach(command -> System.out.println("  " + command));
+    }
+
+    private static void title(String title, String subtitle) {
+        System.out.println();
+        System.out.println(Terminal.STDOUT.bold(title) + "  " + Terminal.STDOUT.dim(subtitle));
+    }
+
+    /** What the figures depend on. */
+    private static String machine() {
+        long bytes = ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean os
+                ? os.getTotalMemorySize()
+                : 0;
+        return String.format(
+                Locale.ROOT,
+                "%d processors%s, %.0f GB memory, %s %s",
+                Runtime.getRuntime().availableProcessors(),
+                processor(),
+                bytes / 1e9,
+                System.getProperty("os.name"),
+                System.getProperty("os.arch"));
+    }
+
+    /** The processor's name where Linux tells it. */
+    private static String processor() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            return lines.filter(line -> line.startsWith("model name"))
+                    .findFirst()
+                    .map(line -> " (" + line.substring(line.indexOf(':') + 1).strip() + ")")
+                    .orElse("");
+        } catch (IOException | UncheckedIOException elsewhere) {
+            return "";
+        }
+    }
+}

@@ -1,0 +1,34 @@
+package org.mamba4j.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * The text that the demo learns: Java sources are on every machine that can run it.
+ *
+ * @param location as {@link org.mamba4j.data.Corpus#of} takes it
+ * @param description for people
+ */
+record DemoCorpus(String location, String description) {
+    /** What {@code --data} names. */
+    static DemoCorpus named(String location) {
+        return new DemoCorpus(location, location);
+    }
+
+    /** The JDK's own sources, or this project's where the JDK came without them. */
+    static DemoCorpus find() {
+        return find(Path.of(System.getProperty("java.home")), Path.of(System.getProperty("mamba4j.home", "")));
+    }
+
+    static DemoCorpus find(Path javaHome, Path projectHome) {
+        Path zip = javaHome.resolve("lib").resolve("src.zip");
+        if (Files.isReadable(zip)) {
+            return new DemoCorpus(zip + "!java.base/**.java", "the sources of the JDK's java.base, " + zip);
+        }
+        Path sources = projectHome.toAbsolutePath().normalize();
+        return new DemoCorpus(
+                sources + "/*/src/**.java",
+                "this project's own sources, as the JDK in " + javaHome
+                        + " came without lib/src.zip (--data chooses another text)");
+    }
+}

@@ -1,0 +1,62 @@
+package org.mamba4j.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
+import picocli.CommandLine;
+
+/** Turns what went wrong into a line for the user and an exit code. */
+final class Failures {
+    static final String STACKTRACE = "--stacktrace";
+
+    private Failures() {}
+
+    /** Bad usage: what is wrong, and where the help is. */
+    static int badUsage(CommandLine.ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        String name = command.getCommandSpec().qualifiedName();
+        @Nullable String message = e.getMessage();
+        String problem = e.getCause() instanceof UserError cause ? cause.getMessage() : message;
+        System.err.println("mamba4j: " + oneLine(String.valueOf(problem)) + " (see " + name + " --help)");
+        return CommandLine.ExitCode.USAGE;
+    }
+
+    /** An exception while a command ran. */
+    static int report(Throwable e, String... args) {
+        boolean trace = Arrays.asList(args).contains(STACKTRACE);
+        if (e instanceof UserError) {
+            System.err.println("mamba4j: " + oneLine(String.valueOf(e.getMessage())));
+            if (trace) {
+                e.printStackTrace();
+            }
+            return CommandLine.ExitCode.USAGE;
+        }
+        System.err.println("mamba4j: failed: " + oneLine(e.toString()) + (trace ? "" : whereTraceWent(e, args)));
+        if (trace) {
+            e.printStackTrace();
+        }
+        return CommandLine.ExitCode.SOFTWARE;
+    }
+
+    private static String whereTraceWent(Throwable e, String... args) {
+        StringWriter text = new StringWriter();
+        text.append("mamba4j ").append(String.join(" ", args)).append(System.lineSeparator());
+        e.printStackTrace(new PrintWriter(text, true));
+        try {
+            Path file = Files.createTempFile("mamba4j-", ".trace");
+            Files.writeString(file, text.toString());
+            return " (trace: " + file + ")";
+        } catch (IOException full) {
+            return " (" + STACKTRACE + " shows where)";
+        }
+    }
+
+    private static String oneLine(String text) {
+        return text.strip().replaceAll("\\s*\\R\\s*", "; ");
+    }
+}

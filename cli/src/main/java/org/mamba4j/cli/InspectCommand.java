@@ -1,0 +1,112 @@
+package org.mamba4j.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Locale;
+import java.util.Map;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.SafetensorsFile;
+import org.mamba4j.checkpoint.TensorInfo;
+import org.mamba4j.json.JsonText;
+import org.mamba4j.json.JsonValue;
+import org.mamba4j.model.ModelConfig;
+import org.mamba4j.model.TensorSpec;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "inspect",
+        description = "Show a model's configuration, tensors and sizes, or the tensors of a safetensors file.")
+final class InspectCommand implements Runnable {
+    @Parameters(paramLabel = "MODEL", description = "Checkpoint folder, run folder or .safetensors file.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private Path model;
+
+    @Option(names = "--no-tensors", description = "Leave the list of tensors out (default: false).")
+    private boolean withoutTensors;
+
+    @Override
+    public void run() {
+        if (!Files.exists(model)) {
+            throw new UserError("there is no " + model + ": give a checkpoint folder or a .safetensors file");
+        }
+        if (Files.isDirectory(model)) {
+            inspectFolder(ModelOptions.checkpoint(model));
+        } else {
+            inspectFile(model);
+        }
+    }
+
+    private void inspectFolder(Path folder) {
+        ModelConfig config = ModelConfig.read(folder);
+        heading("configuration", folder.resolve(ModelConfig.FILE_NAME).toString());
+        Table keys = new Table("ll");
+        for (Map.Entry<String, JsonValue> field : config.toJson().fields().entrySet()) {
+            keys.row(field.getKey(), JsonText.compact(field.getValue()));
+        }
+        keys.lines().forEach(System.out::println);
+        System.out.println();
+        if (!withoutTensors) {
+            heading("parameters", "as the configuration asks for them");
+            Table tensors = new Table("llr");
+            for (TensorSpec tensor : config.parameters()) {
+                tensors.row(
+                        tensor.name(),
+                        tensor.shape().toString(),
+                        number(tensor.shape().elements()));
+            }
+            tensors.lines().forEach(System.out::println);
+            System.out.println();
+        }
+        heading("sizes", "");
+        new Table("lr")
+                .row("parameters", number(config.parameterCount()))
+                .row("state of one sequence, bytes", number(config.stateBytes()))
+                .lines()
+                .forEach(System.out::println);
+    }
+
+    private void inspectFile(Path path) {
+        try (SafetensorsFile file = SafetensorsFile.open(path)) {
+            Collection<TensorInfo> tensors = file.tensors().values();
+            if (!file.metadata().isEmpty()) {
+                heading("metadata", path.toString());
+                Table metadata = new Table("ll");
+                file.metadata().forEach(metadata::row);
+                metadata.lines().forEach(System.out::println);
+                System.out.println();
+            }
+            if (!withoutTensors) {
+                heading("tensors", path.toString());
+                Table table = new Table("lllr");
+                tensors.forEach(tensor -> table.row(
+                        tensor.name(), tensor.dtype().name(), tensor.shape().toString(), number(tensor.bytes())));
+                table.lines().forEach(System.out::println);
+                System.out.println();
+            }
+            heading("sizes", "");
+            new Table("lr")
+                    .row("tensors", number(tensors.size()))
+                    .row(
+                            "elements",
+                            number(tensors.stream()
+                                    .mapToLong(tensor -> tensor.shape().elements())
+                                    .sum()))
+                    .row(
+                            "bytes",
+                            number(tensors.stream().mapToLong(TensorInfo::bytes).sum()))
+                    .lines()
+                    .forEach(System.out::println);
+        }
+    }
+
+    private static void heading(String title, String of) {
+        System.out.println(Terminal.STDOUT.bold(title) + (of.isEmpty() ? "" : "  " + Terminal.STDOUT.dim(of)));
+    }
+
+    private static String number(long value) {
+        return String.format(Locale.ROOT, "%,d", value);
+    }
+}

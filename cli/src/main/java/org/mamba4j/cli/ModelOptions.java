@@ -1,0 +1,66 @@
+package org.mamba4j.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.mamba4j.UserError;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.model.ModelConfig;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.train.Checkpoints;
+import picocli.CommandLine.Option;
+
+/** Which model, and what computes it. */
+final class ModelOptions {
+    @Option(
+            names = "--model",
+            required = true,
+            paramLabel = "DIR",
+            description =
+                    "Checkpoint folder as Hugging Face writes it, or a run's folder (its best checkpoint is taken).")
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private Path model;
+
+    @Option(
+            names = "--engine",
+            paramLabel = "NAME",
+            defaultValue = Engine.DEFAULT,
+            description = "What computes the model: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    private Engine engine = Engine.TORCH;
+
+    /** The caller closes it. */
+    LanguageModel open() {
+        return engine.open(checkpoint());
+    }
+
+    Tokenizer tokenizer() {
+        return Tokenizers.load(checkpoint());
+    }
+
+    Path checkpoint() {
+        return checkpoint(model);
+    }
+
+    /**
+     * The checkpoint that {@code folder} is, or the best one of the run that it is.
+     *
+     * @throws UserError if it is neither
+     */
+    static Path checkpoint(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new UserError(
+                    Files.exists(folder)
+                            ? folder + " is not a folder: give the checkpoint folder that holds "
+                                    + ModelConfig.FILE_NAME
+                            : "there is no folder " + folder + ": give a checkpoint folder, or train one first");
+        }
+        if (Files.exists(folder.resolve(ModelConfig.FILE_NAME))) {
+            return folder;
+        }
+        return Checkpoints.of(folder)
+                .best()
+                .map(Checkpoints.Saved::folder)
+                .orElseThrow(() -> new UserError(folder + " holds neither " + ModelConfig.FILE_NAME
+                        + " (a checkpoint) nor checkpoints of a run: give one of the two"));
+    }
+}

@@ -1,0 +1,53 @@
+package org.mamba4j.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.mamba4j.torch.train.ProgressLine;
+import org.mamba4j.torch.train.TrainConfig;
+import org.mamba4j.torch.train.TrainListener;
+import org.mamba4j.torch.train.Trainer;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "train",
+        description = {
+            "Train a model as a recipe says.",
+            "",
+            "The run's folder gets checkpoints, metrics and the configuration with all its keys. Ctrl-C saves a checkpoint before it ends the run."
+        },
+        footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set schedule.steps=2000"})
+final class TrainCommand implements Runnable {
+    @Parameters(paramLabel = "CONFIG.yaml", description = "The recipe; those in recipes/ explain every key.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private Path config;
+
+    @Option(
+            names = "--set",
+            paramLabel = "key=value",
+            description = "Replace a value of the recipe, for example optimiser.lr=1e-3; may be given several times.")
+    private List<String> overrides = new ArrayList<>();
+
+    @Option(
+            names = "--resume",
+            description =
+                    "Continue the run in the recipe's folder from its newest checkpoint (default: start a new run).")
+    private boolean resume;
+
+    @Override
+    public void run() {
+        TrainConfig resolved = TrainConfig.load(config, overrides);
+        TrainListener listener = progressLine();
+        if (resume) {
+            Trainer.resume(resolved, listener);
+        } else {
+            Trainer.train(resolved, listener);
+        }
+    }
+
+    static ProgressLine progressLine() {
+        return new ProgressLine(System.out, Terminal.STDOUT.isInteractive());
+    }
+}

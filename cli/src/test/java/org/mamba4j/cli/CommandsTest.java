@@ -1,0 +1,239 @@
+package org.mamba4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.SharedData;
+import org.mamba4j.checkpoint.SafetensorsFile;
+import org.mamba4j.checkpoint.SafetensorsWriter;
+import org.mamba4j.json.Json;
+import org.mamba4j.json.JsonFields;
+import org.mamba4j.model.Shape;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
+
+class CommandsTest {
+    @TempDir
+    private Path folder = Path.of("");
+
+    private Path model = Path.of("");
+
+    @BeforeEach
+    void makeModel() throws IOException {
+        model = TinyModel.in(folder);
+    }
+
+    @Test
+    void everyCommandAndOptionIsDescribed() {
+        Map<String, CommandLine> commands = new TreeMap<>();
+        collect("mamba4j", Main.commandLine(), commands);
+        assertThat(commands).containsKeys("mamba4j train", "mamba4j eval perplexity", "mamba4j demo");
+        commands.forEach((name, command) -> {
+            assertThat(command.getCommandSpec().usageMessage().description())
+                    .as(name)
+                    .isNotEmpty();
+            for (OptionSpec option : command.getCommandSpec().options()) {
+                String text = String.join(" ", option.description());
+                assertThat(text).as("%s %s", name, option.longestName()).isNotBlank();
+                boolean needsDefault = !option.required() && option.typeInfo().getType() != boolean.class;
+                if (needsDefault) {
+                    assertThat(text).as("%s %s", name, option.longestName()).containsAnyOf("default:", "may be given");
+                }
+            }
+            Cli help = Cli.run(
+                    (Object[]) (name + " --help").substring("mamba4j ".length()).split(" "));
+            assertThat(help.code()).as(name).isZero();
+            assertThat(help.out()).as(name).contains("Usage: " + name).doesNotContain("${");
+        });
+    }
+
+    private static void collect(String name, CommandLine command, Map<String, CommandLine> all) {
+        if (!name.endsWith(" help")) {
+            all.put(name, command);
+            command.getSubcommands().forEach((word, sub) -> collect(name + " " + word, sub, all));
+        }
+    }
+
+    @Test
+    void printsVersionAndHelp() {
+        Cli version = Cli.run("--version");
+        assertThat(version.code()).isZero();
+        assertThat(version.out()).matches("mamba4j \\d+\\.\\d+\\.\\d+\\S* \\(Java \\d+.*\\)\\R");
+        assertThat(Cli.run().out()).contains("Usage: mamba4j", "Begin with");
+    }
+
+    @Test
+    void completionScriptNamesTheCommands() {
+        assertThat(Cli.run("completion").out()).startsWith("#!").contains("perplexity", "--max-new-tokens");
+    }
+
+    @Test
+    void sameSeedSameText() {
+        Object[] words = {"generate", "--model", model, "--prompt", "ab", "--max-new-tokens", "20", "--seed", "5"};
+        Cli first = Cli.run(words);
+        assertThat(first.code()).isZero();
+        assertThat(first.out()).isEqualTo(Cli.run(words).out()).isNotEmpty();
+        assertThat(first.err()).contains("2 prompt tokens", "20 new tokens", "tokens/s", "seed 5");
+        Cli other = Cli.run("generate", "--model", model, "--prompt", "ab", "--max-new-tokens", "20", "--seed", "6");
+        assertThat(other.out()).isNotEqualTo(first.out());
+    }
+
+    @Test
+    void echoesThePromptAndReadsItFromStandardInput() {
+        Object[] words = {"generate", "--model", model, "--prompt", "-", "--max-new-tokens", "8", "--temperature", "0"};
+        Cli plain =
+                Cli.run("generate", "--model", model, "--prompt", "ab", "--max-new-tokens", "8", "--temperature", "0");
+        InputStream before = System.in;
+        try {
+            System.setIn(new ByteArrayInputStream("ab".getBytes(StandardCharsets.UTF_8)));
+            assertThat(Cli.run(words).out()).isEqualTo(plain.out()).isNotEmpty();
+        } finally {
+            System.setIn(before);
+        }
+        Cli echo = Cli.run(
+                "generate",
+                "--model",
+                model,
+                "--prompt",
+                "ab",
+                "--max-new-tokens",
+                "8",
+                "--temperature",
+                "0",
+                "--echo");
+        assertThat(echo.out()).isEqualTo("ab" + plain.out());
+    }
+
+    @Test
+    void logitsOfABatchDoNotDependOnTheOthers() {
+        Path input = folder.resolve("input.safetensors");
+        Path both = folder.resolve("both.safetensors");
+        Path one = folder.resolve("one.safetensors");
+        SafetensorsWriter.write(
+                input, Map.of(), List.of(SafetensorsWriter.Tensor.ofLongs("input_ids", Shape.of(2, 3), new long[] {
+                    1, 2, 3, 200, 201, 202
+                })));
+        assertThat(Cli.run("logits", "--model", model, "--input", input, "--output", both)
+                        .code())
+                .isZero();
+        SafetensorsWriter.write(
+                input,
+                Map.of(),
+                List.of(SafetensorsWriter.Tensor.ofLongs("input_ids", Shape.of(1, 3), new long[] {200, 201, 202})));
+        assertThat(Cli.run("logits", "--model", model, "--input", input, "--output", one)
+                        .code())
+                .isZero();
+        float[] expected = floats(one, Shape.of(1, 3, 256));
+        float[] actual = floats(both, Shape.of(2, 3, 256));
+        for (int i = 0; i < expected.length; i++) {
+            assertThat(actual[expected.length + i]).isCloseTo(expected[i], within(1e-6f));
+        }
+        assertThat(java.util.Arrays.copyOf(actual, 256)).isNotEqualTo(java.util.Arrays.copyOf(expected, 256));
+    }
+
+    @Test
+    void logitsOfNothing() {
+        Path input = folder.resolve("input.safetensors");
+        Path output = folder.resolve("output.safetensors");
+        SafetensorsWriter.write(
+                input, Map.of(), List.of(SafetensorsWriter.Tensor.ofLongs("input_ids", Shape.of(3, 0), new long[0])));
+        assertThat(Cli.run("logits", "--model", model, "--input", input, "--output", output)
+                        .code())
+                .isZero();
+        assertThat(floats(output, Shape.of(3, 0, 256))).isEmpty();
+    }
+
+    @Test
+    void logitsEqualTheGoldenOnes() {
+        Path golden = SharedData.require("golden/hf-mamba-tiny");
+        Path output = folder.resolve("logits.safetensors");
+        Path expectedFile = golden.resolve("expected.safetensors");
+        Cli result =
+                Cli.run("logits", "--model", golden, "--engine", "torch", "--input", expectedFile, "--output", output);
+        assertThat(result.code()).as(result.err()).isZero();
+        try (SafetensorsFile expected = SafetensorsFile.open(expectedFile)) {
+            float[] values = expected.floats("logits");
+            float[] actual = floats(output, expected.info("logits").shape());
+            for (int i = 0; i < values.length; i++) {
+                assertThat(actual[i]).isCloseTo(values[i], within(1e-4f));
+            }
+        }
+    }
+
+    @Test
+    void perplexityWritesFiguresAndAPicture() throws IOException {
+        Path data = Files.writeString(folder.resolve("text.txt"), "the quick brown fox ".repeat(200));
+        Path output = folder.resolve("eval");
+        Cli result = Cli.run(
+                "eval",
+                "perplexity",
+                "--model",
+                model,
+                "--data",
+                data,
+                "--lengths",
+                "0.2k,1k",
+                "--windows",
+                "3",
+                "--output",
+                output);
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out()).contains("context", "1,000", "same last 100 tokens of 3 windows");
+        JsonFields json = JsonFields.of(Json.read(output.resolve("perplexity.json")), "perplexity.json");
+        assertThat(json.integer("windows", 0, 100)).isEqualTo(3);
+        JsonFields first = JsonFields.of(json.array("lengths").getFirst(), "lengths");
+        assertThat(first.integer("length", 0, 1000)).isEqualTo(200);
+        assertThat(first.object("perplexity").decimal("value")).isPositive();
+        assertThat(Files.size(output.resolve("perplexity.png"))).isGreaterThan(1000);
+    }
+
+    @Test
+    void inspectsFolderAndFile() {
+        Cli whole = Cli.run("inspect", model);
+        assertThat(whole.code()).isZero();
+        assertThat(whole.out())
+                .contains("\"mamba\"", "backbone.layers.1.mixer.A_log", "(16, 4)")
+                .contains(String.format("%,d", TinyModel.CONFIG.parameterCount()))
+                .contains(String.format("%,d", TinyModel.CONFIG.stateBytes()));
+        Cli file = Cli.run("inspect", model.resolve("model.safetensors"));
+        assertThat(file.out()).contains("F32", "backbone.embeddings.weight", "(256, 8)");
+    }
+
+    @Test
+    void tokenizes() {
+        Cli ids = Cli.run("tokenize", "hé");
+        assertThat(ids.out().strip()).isEqualTo("104 195 169");
+        assertThat(ids.err()).contains("3 tokens, 3 bytes");
+        assertThat(Cli.run("tokenize", "--pieces", "a\n").out()).contains("97  \"a\"", "10  \"\\x0A\"");
+        assertThat(Cli.run("tokenize").code()).isEqualTo(2);
+    }
+
+    @Test
+    void tokenizesACorpusIntoAFile() throws IOException {
+        Path data = Files.writeString(folder.resolve("text.txt"), "abc");
+        Path output = folder.resolve("text.tokens");
+        Cli result = Cli.run("tokenize", "--data", data, "--output", output);
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.err()).contains("3 tokens of 1 documents");
+        assertThat(output).exists();
+    }
+
+    private static float[] floats(Path file, Shape shape) {
+        try (SafetensorsFile opened = SafetensorsFile.open(file)) {
+            opened.requireShape("logits", shape);
+            return opened.floats("logits");
+        }
+    }
+}

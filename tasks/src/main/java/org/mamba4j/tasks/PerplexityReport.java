@@ -1,0 +1,58 @@
+package org.mamba4j.tasks;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The files of an evaluation: {@code perplexity.json}, which is {@link PerplexityResult} field by field, and {@code
+ * perplexity.png}.
+ *
+ * @param json figures
+ * @param png picture
+ */
+public record PerplexityReport(Path json, Path png) {
+    /**
+     * Reports into {@code folder}, which {@link #write} makes if it does not exist.
+     *
+     * @throws UserError if it cannot be written to: known before anything is measured, and nothing is made for it
+     */
+    public static PerplexityReport in(Path folder) {
+        Path nearest = folder.toAbsolutePath();
+        for (Path parent = nearest.getParent(); parent != null && !Files.exists(nearest); parent = parent.getParent()) {
+            nearest = parent;
+        }
+        if (!Files.isDirectory(nearest)) {
+            throw new UserError("cannot write to " + folder + ": " + nearest + " is not a folder; give another one");
+        }
+        if (!Files.isWritable(nearest)) {
+            throw new UserError("cannot write to " + folder + ": " + nearest + " is read-only; give another folder");
+        }
+        return new PerplexityReport(folder.resolve("perplexity.json"), folder.resolve("perplexity.png"));
+    }
+
+    /** @throws UserError if a file cannot be written */
+    public void write(PerplexityResult result) {
+        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new UserError("cannot make the folder " + folder + " (" + e + "): give another one", e);
+        }
+        JsonMapper mapper =
+                JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+        AtomicFile.writeString(json, mapper.writeValueAsString(result) + "\n");
+        ByteBuffer picture = ByteBuffer.wrap(PerplexityChart.png(result));
+        AtomicFile.write(png, channel -> {
+            while (picture.hasRemaining()) {
+                channel.write(picture);
+            }
+        });
+    }
+}
