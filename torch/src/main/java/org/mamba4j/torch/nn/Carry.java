@@ -24,6 +24,19 @@ interface Carry {
 
         @Override
         public void update(int layer, Tensor conv, Tensor ssm) {}
+
+        @Override
+        public long tokensSeen() {
+            return 0;
+        }
+
+        @Override
+        public LayerNotes notes(int layer) {
+            return LayerNotes.EMPTY;
+        }
+
+        @Override
+        public void updateNotes(int layer, LayerNotes notes) {}
     };
 
     /** The last K - 1 inputs of the layer's convolution (B, D, K - 1); absent for zeros. */
@@ -37,4 +50,13 @@ interface Carry {
 
     /** Takes over where the layer ended, of the shapes above. */
     void update(int layer, Tensor conv, Tensor ssm);
+
+    /** Tokens read before. */
+    long tokensSeen();
+
+    /** What the layer's memory keeps. */
+    LayerNotes notes(int layer);
+
+    /** Takes over what the layer's memory keeps now. */
+    void updateNotes(int layer, LayerNotes notes);
 }

@@ -28,7 +28,7 @@ import org.mamba4j.torch.Torch;
  * caller's {@link org.mamba4j.torch.TensorScope}. Not to be changed and used at once from two threads; forward passes
  * alone may run in any number.
  */
-public abstract sealed class LanguageNetwork implements AutoCloseable permits Mamba {
+public abstract sealed class LanguageNetwork implements AutoCloseable permits Mamba, MemMamba {
     private static final long REDUCTION_NONE = 0;
     private static final long IGNORE_INDEX = -100;
 

@@ -35,9 +35,14 @@ final class MambaInit {
     void fill(Parameters parameters, long seed) {
         SplittableRandom seeds = new SplittableRandom(seed);
         for (Parameter parameter : parameters.all()) {
-            SplittableRandom random = seeds.split();
-            fill(parameter, random);
+            if (!isMemory(parameter)) { // a MemMamba's, see MemoryInit
+                fill(parameter, seeds.split());
+            }
         }
+    }
+
+    static boolean isMemory(Parameter parameter) {
+        return parameter.name().contains(".memory.");
     }
 
     private void fill(Parameter parameter, SplittableRandom random) {
@@ -81,11 +86,11 @@ final class MambaInit {
         return y + Math.log(-Math.expm1(-y));
     }
 
-    private static DoubleSupplier uniform(SplittableRandom random, double bound) {
+    static DoubleSupplier uniform(SplittableRandom random, double bound) {
         return () -> (2 * random.nextDouble() - 1) * bound;
     }
 
-    private static void set(Parameter parameter, DoubleSupplier values) {
+    static void set(Parameter parameter, DoubleSupplier values) {
         MemorySegment memory = Tensors.segment(parameter.tensor());
         for (long i = 0; i < parameter.tensor().numel(); i++) {
             memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values.getAsDouble());

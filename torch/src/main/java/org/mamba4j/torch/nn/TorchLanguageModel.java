@@ -9,7 +9,7 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
-import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -17,7 +17,7 @@ import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
- * A {@link Mamba} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, so memory does not
+ * A {@link LanguageNetwork} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, so memory does not
  * grow with their length; the chunks meet in the state, and the layers are those of training.
  */
 public final class TorchLanguageModel implements LanguageModel {
@@ -27,11 +27,11 @@ public final class TorchLanguageModel implements LanguageModel {
     /** Greatest number of logits that are held at once while scoring. */
     private static final int SCORED_AT_ONCE = 1 << 22;
 
-    private final Mamba model;
+    private final LanguageNetwork model;
     private final String fingerprint;
 
     /** @param model from now on closed with this, and not to be trained meanwhile */
-    public TorchLanguageModel(Mamba model) {
+    public TorchLanguageModel(LanguageNetwork model) {
         this.model = model;
         this.fingerprint = model.fingerprint();
     }
@@ -48,7 +48,7 @@ public final class TorchLanguageModel implements LanguageModel {
     }
 
     @Override
-    public MambaConfig config() {
+    public ModelConfig config() {
         return model.config();
     }
 

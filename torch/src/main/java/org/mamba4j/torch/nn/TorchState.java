@@ -3,28 +3,35 @@ package org.mamba4j.torch.nn;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.inference.State;
 import org.mamba4j.inference.StateFile;
 import org.mamba4j.inference.StateSnapshot;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
 /**
- * What a {@link Mamba} remembers of one sequence, as tensors outside of every scope: for each layer the last inputs of
- * its convolution and its recurrent state, and the last output, from which the next token's logits are made. New content
+ * What a model remembers of one sequence, as tensors outside of every scope: for each layer the last inputs of its
+ * convolution and its recurrent state, and the last output, from which the next token's logits are made; beside them the
+ * notes of each layer that takes some. New content
  * arrives layer by layer during a forward pass and replaces the old at {@link #commit}, so a pass that fails changes
  * nothing.
  */
 final class TorchState implements State, Carry {
-    private final MambaConfig config;
+    private final ModelConfig config;
     private final String fingerprint;
     private List<Layer> layers = new ArrayList<>();
     private final List<Layer> pending = new ArrayList<>();
+    private Map<Integer, LayerNotes> notes = new HashMap<>();
+    private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
     private Tensor lastHidden; // (1, 1, d)
     private long tokensSeen;
 
@@ -44,17 +51,25 @@ final class TorchState implements State, Carry {
      *
      * @param fingerprint of the model's weights
      */
-    TorchState(MambaConfig config, String fingerprint) {
+    TorchState(ModelConfig config, String fingerprint) {
         this.config = config;
         this.fingerprint = fingerprint;
+        MambaConfig mamba = mambaOf(config);
         try (TensorScope scope = new TensorScope()) {
             for (int i = 0; i < config.nLayer(); i++) {
                 layers.add(new Layer(
-                        scope.release(Tensors.zeros(1, config.dInner(), config.dConv() - 1)),
-                        scope.release(Tensors.zeros(1, config.dInner(), config.dState()))));
+                        scope.release(Tensors.zeros(1, mamba.dInner(), mamba.dConv() - 1)),
+                        scope.release(Tensors.zeros(1, mamba.dInner(), mamba.dState()))));
             }
             lastHidden = scope.release(Tensors.zeros(1, 1, config.dModel()));
         }
+    }
+
+    private static MambaConfig mambaOf(ModelConfig config) {
+        return switch (config) {
+            case MambaConfig mamba -> mamba;
+            case MemMambaConfig memory -> memory.mamba();
+        };
     }
 
     @Override
@@ -79,6 +94,16 @@ final class TorchState implements State, Carry {
         }
     }
 
+    @Override
+    public LayerNotes notes(int layer) {
+        return notes.getOrDefault(layer, LayerNotes.EMPTY);
+    }
+
+    @Override
+    public void updateNotes(int layer, LayerNotes next) {
+        pendingNotes.put(layer, next);
+    }
+
     /**
      * Ends a forward pass: what it handed over becomes the state.
      *
@@ -94,6 +119,8 @@ final class TorchState implements State, Carry {
         layers.forEach(Layer::close);
         layers = new ArrayList<>(pending);
         pending.clear();
+        notes = new HashMap<>(pendingNotes);
+        pendingNotes.clear();
         tokensSeen += length;
     }
 
@@ -101,6 +128,7 @@ final class TorchState implements State, Carry {
     void rollBack() {
         pending.forEach(Layer::close);
         pending.clear();
+        pendingNotes.clear();
     }
 
     /** The output after the last token (1, 1, d). */
@@ -131,6 +159,7 @@ final class TorchState implements State, Carry {
             copy.ssm(i).copy_(ssm(i));
         }
         copy.lastHidden.copy_(lastHidden);
+        copy.notes = new HashMap<>(notes);
         copy.tokensSeen = tokensSeen;
         return copy;
     }
@@ -142,6 +171,7 @@ final class TorchState implements State, Carry {
             layer.ssm().zero_();
         }
         lastHidden.zero_();
+        notes.clear();
         tokensSeen = 0;
     }
 
@@ -149,6 +179,9 @@ final class TorchState implements State, Carry {
     public void save(Path file) {
         SequencedMap<String, float[]> values = new LinkedHashMap<>();
         tensors().forEach((name, tensor) -> values.put(name, Tensors.toFloats(tensor)));
+        if (config instanceof MemMambaConfig memory) {
+            values.putAll(new NotesFile(memory, tokensSeen).write(notes));
+        }
         StateFile.write(file, config, fingerprint, new StateSnapshot(tokensSeen, values));
     }
 
@@ -159,9 +192,12 @@ final class TorchState implements State, Carry {
                 .forEach((name, tensor) ->
                         Tensors.segment(tensor).copyFrom(MemorySegment.ofArray(snapshot.tensor(name))));
         tokensSeen = snapshot.tokensSeen();
+        if (config instanceof MemMambaConfig memory) {
+            notes = new NotesFile(memory, tokensSeen).read(file, snapshot);
+        }
     }
 
-    /** All content under the names of {@link MambaConfig#stateTensors()}. */
+    /** All content but the notes under the names of {@link ModelConfig#stateTensors()}. */
     private SequencedMap<String, Tensor> tensors() {
         SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
         for (int i = 0; i < layers.size(); i++) {

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.DType;
 import org.mamba4j.checkpoint.SafetensorsFile;
@@ -26,6 +25,7 @@ import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.nn.Mamba;
+import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.Parameter;
 
 /** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
@@ -58,8 +58,7 @@ final class Learner implements AutoCloseable {
         torch.manual_seed(config.seed());
         network = switch (model) {
             case MambaConfig mamba -> Mamba.create(mamba, MambaKernels.fused(), config.seed());
-            case MemMambaConfig memory ->
-                throw new UserError("a memmamba cannot be trained yet: choose model.type mamba");
+            case MemMambaConfig memory -> MemMamba.create(memory, MambaKernels.fused(), config.seed());
         };
         TrainConfig.Optimiser o = config.optimiser();
         optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
