@@ -1,0 +1,155 @@
+package org.mamba4j.tasks;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.DoubleConsumer;
+import org.mamba4j.UserError;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
+import org.mamba4j.text.Tokenizer;
+
+/**
+ * The passkey task: does a model find a key of five digits that a sentence stated somewhere in a long text?
+ *
+ * <p>The model reads {@code length} tokens: text, the statement after a share {@code depth} of it, and at the end the
+ * question. It is right when the token that it thinks most likely is the right one at every place of the answer, which is
+ * so exactly when it would generate all of the answer greedily. With more than one key, the others stand at random places
+ * and belong to other names: then it does not help to remember just any number.
+ *
+ * <p>Text, keys, names and places follow from the seed, the length, the depth and the number of the trial alone, so a
+ * grid can be measured in parts, and two models answer the same questions.
+ */
+public final class Passkey {
+    private final LanguageModel model;
+    private final Tokenizer tokenizer;
+    private final PassKeys passKeys;
+
+    /**
+     * What is asked.
+     *
+     * @param lengths tokens read before the answer
+     * @param depths shares of the text before the statement, in [0, 1]
+     * @param trials for each length and depth
+     * @param keys stated in a text, one of them asked for
+     * @param seed of everything
+     */
+    public record Grid(List<Integer> lengths, List<Double> depths, int trials, int keys, long seed) {
+        /** @throws UserError if a value is out of its range */
+        public Grid {
+            lengths = List.copyOf(lengths);
+            depths = List.copyOf(depths);
+            if (lengths.isEmpty() || depths.isEmpty() || trials < 1) {
+                throw new UserError("at least one length, one depth and one trial are needed");
+            }
+            for (double depth : depths) {
+                if (!(depth >= 0 && depth <= 1)) {
+                    throw new UserError("a depth is " + depth + ", but must be from 0 (beginning) to 1 (end)");
+                }
+            }
+            if (keys < 1 || keys > PassKeys.NAMES.size()) {
+                throw new UserError("the number of keys is " + keys + ", but must be from 1 to " + PassKeys.NAMES.size()
+                        + ", the number of names");
+            }
+        }
+    }
+
+    /**
+     * @param model stays the caller's to close
+     * @param tokenizer the one that the model was trained with
+     */
+    public Passkey(LanguageModel model, Tokenizer tokenizer) {
+        this.model = model;
+        this.tokenizer = tokenizer;
+        this.passKeys = new PassKeys(tokenizer);
+    }
+
+    /**
+     * Measures every cell.
+     *
+     * @param text that the model was not trained on
+     * @param progress told the fraction of the work done, in (0, 1], after every trial
+     * @throws UserError if a length is too short for the sentences or longer than the text
+     */
+    public RetrievalResult measure(Grid grid, Filler text, DoubleConsumer progress) {
+        for (int length : grid.lengths()) {
+            trial(grid, text, length, grid.depths().getFirst(), 0); // before hours of work, not after them
+        }
+        double all = grid.lengths().stream().mapToDouble(Integer::doubleValue).sum()
+                * grid.depths().size()
+                * grid.trials();
+        double done = 0;
+        List<RetrievalResult.Cell> cells = new ArrayList<>();
+        for (int length : grid.lengths()) {
+            for (double depth : grid.depths()) {
+                int correct = 0;
+                for (int i = 0; i < grid.trials(); i++) {
+                    correct += answersRight(trial(grid, text, length, depth, i)) ? 1 : 0;
+                    done += length;
+                    progress.accept(Math.min(1, done / all));
+                }
+                cells.add(new RetrievalResult.Cell(length, depth, grid.trials(), correct));
+            }
+        }
+        return new RetrievalResult(cells);
+    }
+
+    /**
+     * One question.
+     *
+     * @param context what is read, the question included
+     * @param answer what should follow
+     */
+    @SuppressWarnings("ArrayRecordComponent") // identity is enough: trials are never compared
+    record Trial(int[] context, int[] answer) {}
+
+    /** Trial number {@code i} of a cell. */
+    Trial trial(Grid grid, Filler text, int length, double depth, int i) {
+        long mixed = ((grid.seed() * 1_000_003 + length) * 1_000_003 + Double.hashCode(depth)) * 1_000_003 + i;
+        SplittableRandom random = new SplittableRandom(mixed);
+        List<PassKeys.Key> keys = PassKeys.draw(grid.keys(), random);
+        List<PassKeys.Sentence> statements =
+                keys.stream().map(passKeys::statement).toList();
+        PassKeys.Sentence question = passKeys.question(keys.getFirst());
+        int[] prompt = question.prompt();
+        int needles = statements.stream().mapToInt(s -> s.tokens().length).sum();
+        int filler = length - needles - prompt.length;
+        if (filler < 0) {
+            throw new UserError("a length is " + length + " tokens, but " + grid.keys() + " keys and the question take "
+                    + (needles + prompt.length) + ": use longer texts");
+        }
+        Haystack haystack = new Haystack();
+        haystack.add((int) Math.round(depth * filler), statements.getFirst());
+        for (PassKeys.Sentence other : statements.subList(1, statements.size())) {
+            haystack.add(random.nextInt(filler + 1), other);
+        }
+        int[] before = haystack.text(text.draw(filler, random), new boolean[length]);
+        int[] context = Arrays.copyOf(before, length);
+        System.arraycopy(prompt, 0, context, length - prompt.length, prompt.length);
+        return new Trial(context, question.answer());
+    }
+
+    private boolean answersRight(Trial trial) {
+        int read = trial.context.length;
+        int[] tokens = Arrays.copyOf(trial.context, read + trial.answer.length - 1);
+        System.arraycopy(trial.answer, 0, tokens, read, trial.answer.length - 1);
+        int[] right = new int[1];
+        try (State state = model.newState()) {
+            model.score(state, tokens, read - 1, (position, logits) -> {
+                int wanted = trial.answer[position - (read - 1)];
+                right[0] += greatest(logits) == wanted ? 1 : 0;
+            });
+        }
+        return right[0] == trial.answer.length;
+    }
+
+    /** The likeliest token; rows of the head that stand for no token are never chosen. */
+    private int greatest(float[] logits) {
+        int best = 0;
+        for (int i = 1; i < Math.min(logits.length, tokenizer.vocabSize()); i++) {
+            best = logits[i] > logits[best] ? i : best;
+        }
+        return best;
+    }
+}

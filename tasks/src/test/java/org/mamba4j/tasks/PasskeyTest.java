@@ -1,0 +1,215 @@
+package org.mamba4j.tasks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.UserError;
+import org.mamba4j.data.Batch;
+import org.mamba4j.inference.FakeLanguageModel;
+import org.mamba4j.json.JsonText;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
+
+class PasskeyTest {
+    private static final Tokenizer BYTES = Tokenizers.bytes();
+    private static final Filler TEXT = Filler.of(BYTES.encode("It was a bright cold day in April. ".repeat(200)));
+    private static final Pattern STATED = Pattern.compile(
+            " The pass key of (\\w+) is (\\d{5})\\. Remember it\\. " + "(\\d{5}) is the pass key of (\\w+)\\. ");
+    private static final Pattern ASKED =
+            Pattern.compile(" What is the pass key of (\\w+)\\? The pass key of (\\w+) is (\\d*)$");
+
+    /** Reads like a program: looks up what it is asked in the last {@code span} bytes. */
+    private static FakeLanguageModel reader(int span, boolean anyName) {
+        return new FakeLanguageModel(BYTES.vocabSize(), history -> {
+            String text = BYTES.decode(Arrays.copyOfRange(history, Math.max(0, history.length - span), history.length));
+            float[] logits = new float[BYTES.vocabSize()];
+            Matcher asked = ASKED.matcher(text);
+            if (asked.find()) {
+                Matcher stated = STATED.matcher(text);
+                while (stated.find()) {
+                    if (anyName || stated.group(1).equals(asked.group(1))) {
+                        logits[stated.group(2).charAt(asked.group(3).length())] = 1;
+                        return logits;
+                    }
+                }
+            }
+            return logits;
+        });
+    }
+
+    private static Passkey.Grid grid(int keys, int trials, Integer... lengths) {
+        return new Passkey.Grid(List.of(lengths), List.of(0.0, 0.5, 1.0), trials, keys, 7);
+    }
+
+    @Test
+    void aReaderFindsEveryKeyWithinItsSpan() {
+        RetrievalResult result =
+                new Passkey(reader(500, false), BYTES).measure(grid(1, 4, 400, 900), TEXT, fraction -> {});
+        assertThat(result.cells())
+                .extracting(RetrievalResult.Cell::correct)
+                .containsExactly(4, 4, 4, 0, 0, 4); // at depth 0.5 of 900 the statement begins before the last 500
+        assertThat(result.atLength(900).correct()).isEqualTo(4);
+        assertThat(JsonText.compact(result.toJson()))
+                .startsWith("[{\"length\":400,\"depth\":0.0,\"trials\":4,\"correct\":4},");
+    }
+
+    @Test
+    void withSeveralKeysTheNameMatters() {
+        Passkey.Grid grid = grid(4, 10, 800);
+        assertThat(new Passkey(reader(10_000, false), BYTES)
+                        .measure(grid, TEXT, fraction -> {})
+                        .atLength(800)
+                        .correct())
+                .isEqualTo(30);
+        assertThat(new Passkey(reader(10_000, true), BYTES)
+                        .measure(grid, TEXT, fraction -> {})
+                        .atLength(800)
+                        .correct())
+                .as("the first key that was stated is the one asked for at depth 0, and elsewhere seldom")
+                .isBetween(10, 20);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 4})
+    void trialsAreAsDescribedAndFollowFromTheSeed(int keys) {
+        Passkey task = new Passkey(reader(1, false), BYTES);
+        Passkey.Grid grid = grid(keys, 1, 1000);
+        for (double depth : grid.depths()) {
+            Passkey.Trial trial = task.trial(grid, TEXT, 1000, depth, 3);
+            String text = BYTES.decode(trial.context());
+            assertThat(trial.context()).hasSize(1000);
+            Matcher asked = ASKED.matcher(text);
+            assertThat(asked.find()).isTrue();
+            String answer = BYTES.decode(trial.answer());
+            assertThat(answer).matches("\\d{5}");
+            List<String> names = new ArrayList<>();
+            Matcher stated = STATED.matcher(text);
+            while (stated.find()) {
+                names.add(stated.group(1));
+                assertThat(stated.group(4)).isEqualTo(stated.group(1));
+                assertThat(stated.group(3)).isEqualTo(stated.group(2));
+                if (stated.group(1).equals(asked.group(1))) {
+                    assertThat(stated.group(2)).isEqualTo(answer);
+                    int filler = 1000
+                            - asked.group().length()
+                            - keys * stated.group().length();
+                    if (keys == 1) {
+                        assertThat(stated.start()).isEqualTo((int) Math.round(depth * filler));
+                    }
+                }
+            }
+            assertThat(names).hasSize(keys).doesNotHaveDuplicates().contains(asked.group(1));
+            assertThat(task.trial(grid, TEXT, 1000, depth, 3).context()).isEqualTo(trial.context());
+            assertThat(task.trial(grid, TEXT, 1000, depth, 4).context()).isNotEqualTo(trial.context());
+        }
+    }
+
+    @Test
+    void whatCannotBeAskedIsRefusedBeforeTheWork() {
+        Passkey task = new Passkey(reader(1, false), BYTES);
+        assertThatThrownBy(() -> task.measure(grid(1, 1, 500, 100), TEXT, fraction -> {
+                    throw new AssertionError("work was done");
+                }))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("100 tokens");
+        assertThatThrownBy(() -> task.measure(grid(1, 1, 100_000), TEXT, fraction -> {}))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("the text has 7000 tokens");
+        assertThatThrownBy(() -> grid(31, 1, 500)).hasMessageContaining("31");
+        assertThatThrownBy(() -> new Passkey.Grid(List.of(5), List.of(1.5), 1, 1, 0))
+                .hasMessageContaining("1.5");
+        assertThatThrownBy(() -> new Passkey.Grid(List.of(), List.of(1.0), 1, 1, 0))
+                .hasMessageContaining("length");
+    }
+
+    @Test
+    void theMapShowsEveryCell() throws IOException {
+        RetrievalResult result = new RetrievalResult(List.of(
+                new RetrievalResult.Cell(1000, 0, 20, 20),
+                new RetrievalResult.Cell(1000, 1, 20, 0),
+                new RetrievalResult.Cell(400_000, 0, 20, 10),
+                new RetrievalResult.Cell(400_000, 1, 20, 5)));
+        var image = ImageIO.read(new ByteArrayInputStream(RetrievalChart.png(result, "one key")));
+        assertThat(image.getWidth()).isEqualTo(1600);
+        assertThat(image.getRGB(230, 120) & 0xFFFFFF).isEqualTo(0x1F5AA6); // 100 %
+        assertThat(image.getRGB(230, 240) & 0xFFFFFF).isEqualTo(0xF4F1EA); // 0 %
+    }
+
+    private static PasskeyMixture mixture(double answerWeight) {
+        return new PasskeyMixture(
+                TEXT,
+                BYTES,
+                List.of(new PasskeyMixture.Phase(0, 512, 3, 1), new PasskeyMixture.Phase(5, 1024, 2, 3)),
+                answerWeight,
+                11);
+    }
+
+    @Test
+    void aBatchFollowsFromItsNumberAndItsPhase() {
+        PasskeyMixture mixture = mixture(1);
+        assertThat(mixture.batch(4).length()).isEqualTo(512);
+        assertThat(mixture.batch(5).length()).isEqualTo(1024);
+        assertThat(mixture.batch(1_000_000).rows()).isEqualTo(2);
+        assertThat(mixture.batch(6).inputs()).isEqualTo(mixture(1).batch(6).inputs());
+        assertThat(mixture.batch(6).inputs()).isNotEqualTo(mixture.batch(7).inputs());
+    }
+
+    @Test
+    void everyQuestionComesAfterItsAnswerAndOnlyAnswersWeighMore() {
+        Pattern question = Pattern.compile(" What is the pass key of (\\w+)\\? The pass key of (\\w+) is (\\d{5})\\. ");
+        PasskeyMixture mixture = mixture(2);
+        int questions = 0;
+        for (int index = 0; index < 30; index++) {
+            Batch batch = mixture.batch(index);
+            double textWeight = 0;
+            double answerWeight = 0;
+            for (int row = 0; row < batch.rows(); row++) {
+                int from = row * batch.length();
+                int[] targets = Arrays.copyOfRange(batch.targets(), from, from + batch.length());
+                String text = new String(BYTES.decode(new int[] {batch.inputs()[from]}) + BYTES.decode(targets));
+                boolean[] answers = new boolean[batch.length()];
+                Matcher asked = question.matcher(text);
+                while (asked.find()) {
+                    questions++;
+                    String statement = " The pass key of " + asked.group(1) + " is " + asked.group(3) + ". Remember";
+                    assertThat(text.indexOf(statement)).isBetween(0, asked.start() - 1);
+                    Arrays.fill(answers, asked.start(3) - 1, asked.end(3) - 1, true);
+                }
+                for (int i = 0; i < answers.length; i++) {
+                    float weight = batch.weights()[from + i];
+                    textWeight += answers[i] ? 0 : weight;
+                    answerWeight += answers[i] ? weight : 0;
+                }
+            }
+            assertThat(textWeight).isCloseTo(1, within(1e-4));
+            assertThat(answerWeight).isCloseTo(2, within(1e-4));
+        }
+        assertThat(questions).isGreaterThan(30 * 2 * 2);
+    }
+
+    @Test
+    void aMixtureThatCannotBeIsRefused() {
+        List<PasskeyMixture.Phase> tooMany = List.of(new PasskeyMixture.Phase(0, 512, 1, 8));
+        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, tooMany, 1, 0))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("8 keys");
+        List<PasskeyMixture.Phase> tooLong = List.of(new PasskeyMixture.Phase(0, 8192, 1, 1));
+        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, tooLong, 1, 0)).hasMessageContaining("7000 tokens");
+        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, List.of(), 1, 0))
+                .hasMessageContaining("batch 0");
+        List<PasskeyMixture.Phase> fine = List.of(new PasskeyMixture.Phase(0, 512, 1, 1));
+        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, fine, 0, 0)).hasMessageContaining("answer weight");
+    }
+}
