@@ -13,10 +13,13 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.Fingerprint;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
  * A language model as a training graph: embedding, blocks on a residual stream, RMSNorm, head. A subclass is a model
@@ -41,6 +44,26 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
         this.config = config;
         this.normEpsilon = normEpsilon;
         this.parameters = new Parameters(config.parameters());
+    }
+
+    /**
+     * A new model of any family with its initial values.
+     *
+     * @param seed what they are drawn from; the same seed gives the same model
+     */
+    public static LanguageNetwork create(ModelConfig config, MambaKernels kernels, long seed) {
+        return switch (config) {
+            case MambaConfig mamba -> Mamba.create(mamba, kernels, seed);
+            case MemMambaConfig memory -> MemMamba.create(memory, kernels, seed);
+        };
+    }
+
+    /** A model of any family with the weights of a checkpoint, which are copied. */
+    public static LanguageNetwork load(Checkpoint checkpoint, MambaKernels kernels) {
+        return switch (checkpoint.config()) {
+            case MambaConfig mamba -> Mamba.load(checkpoint, kernels);
+            case MemMambaConfig memory -> MemMamba.load(checkpoint, kernels);
+        };
     }
 
     /** The configuration that it was made for. */

@@ -43,7 +43,7 @@ public final class TorchLanguageModel implements LanguageModel {
      */
     public static TorchLanguageModel load(Path folder) {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            return new TorchLanguageModel(Mamba.load(checkpoint, MambaKernels.fused()));
+            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, MambaKernels.fused()));
         }
     }
 

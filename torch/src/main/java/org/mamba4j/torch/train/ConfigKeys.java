@@ -66,7 +66,7 @@ public final class ConfigKeys {
                         d.mayChange()));
             }
         }
-        for (ConfigSchema.Field field : ModelSection.Family.MAMBA.fields()) {
+        for (ConfigSchema.Field field : ModelSection.Family.MEMMAMBA.fields()) { // a Mamba's, and more
             keys.add(new Key(
                     prefix + field.key(),
                     field.definition().help(),

@@ -14,8 +14,6 @@ import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.checkpoint.SafetensorsWriter;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
-import org.mamba4j.model.MambaConfig;
-import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.torch.NoGrad;
@@ -24,8 +22,6 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.Mamba;
-import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.Parameter;
 
 /** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
@@ -56,10 +52,7 @@ final class Learner implements AutoCloseable {
         this.schedule = config.rates();
         Torch.load();
         torch.manual_seed(config.seed());
-        network = switch (model) {
-            case MambaConfig mamba -> Mamba.create(mamba, MambaKernels.fused(), config.seed());
-            case MemMambaConfig memory -> MemMamba.create(memory, MambaKernels.fused(), config.seed());
-        };
+        network = LanguageNetwork.create(model, MambaKernels.fused(), config.seed());
         TrainConfig.Optimiser o = config.optimiser();
         optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
     }

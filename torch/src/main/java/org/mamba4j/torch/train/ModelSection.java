@@ -13,6 +13,8 @@ import org.mamba4j.json.JsonString;
 import org.mamba4j.json.JsonValue;
 import org.mamba4j.model.ConfigSchema;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.model.ModelConfig;
 
 /**
@@ -43,20 +45,25 @@ public record ModelSection(
     /** Families of models that can be trained. */
     public enum Family {
         /** {@link MambaConfig}. */
-        MAMBA;
+        MAMBA,
+        /** {@link MemMambaConfig}: a Mamba's keys and those of its memory. */
+        MEMMAMBA;
 
-        private ConfigSchema<?> schema() {
+        private List<ConfigSchema<?>> schemas() {
             return switch (this) {
-                case MAMBA -> MambaConfig.SCHEMA;
+                case MAMBA -> List.of(MambaConfig.SCHEMA);
+                case MEMMAMBA -> List.of(MambaConfig.SCHEMA, MemoryConfig.SCHEMA);
             };
         }
 
         /** The fields that a section of this family has. */
         List<ConfigSchema.Field> fields() {
             List<ConfigSchema.Field> fields = new ArrayList<>();
-            for (ConfigSchema.Field field : schema().fields()) {
-                if (!field.key().equals(VOCABULARY)) {
-                    fields.add(field);
+            for (ConfigSchema<?> schema : schemas()) {
+                for (ConfigSchema.Field field : schema.fields()) {
+                    if (!field.key().equals(VOCABULARY)) {
+                        fields.add(field);
+                    }
                 }
             }
             return fields;
