@@ -31,7 +31,7 @@ public interface SequenceKernels {
     /** What this is, for logs and reports: {@code plain}, {@code vector 512 bits}. */
     String name();
 
-    /** How many bytes {@link ScanArguments#checkpoints} must have for these sizes: at most about 1/32 of (B, L, D, N) floats. */
+    /** How many bytes {@link ScanArguments#checkpoints} must have: about 1/32 of (B, L, D, N) floats, or less. */
     long scanCheckpointBytes(int batch, int length, int channels, int states);
 
     /**
