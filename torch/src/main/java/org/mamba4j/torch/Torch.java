@@ -1,17 +1,23 @@
 package org.mamba4j.torch;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.UserError;
 
 /** libtorch in this process: loading it, its threads, its errors. */
 public final class Torch {
     private static final System.Logger LOG = System.getLogger(Torch.class.getName());
+
+    private static final int M_TRIM_THRESHOLD = -1;
+    private static final int M_MMAP_THRESHOLD = -3;
 
     private Torch() {}
 
@@ -63,36 +69,65 @@ public final class Torch {
     /** Loads on first touch: what must be set before libtorch's libraries are opened is set here. */
     private static final class Loaded {
         static {
-            quietThreads();
-            org.bytedeco.javacpp.Loader.load(torch.class);
+            Linker linker = Linker.nativeLinker();
+            quietThreads(linker);
+            keepFreedMemory(linker);
+            reportBlas();
+            Loader.load(torch.class);
         }
 
         static void touch() {}
 
         /**
-         * libgomp's workers spin for milliseconds after each parallel region and take the cores from the Java threads
-         * that run our kernels in between; they read the policy from the environment when their library is opened.
+         * libgomp's workers spin for a while after each parallel region and take the cores from the Java threads that run
+         * our kernels in between; they read the policy from the environment when their library is opened.
          */
-        @SuppressWarnings("restricted") // setenv has no counterpart in Java, and the variable is read by a C library
-        private static void quietThreads() {
+        @SuppressWarnings("restricted") // the variable is read by a C library, so it must be set in C
+        private static void quietThreads(Linker linker) {
             if (System.getenv("OMP_WAIT_POLICY") != null || System.getenv("GOMP_SPINCOUNT") != null) {
                 return;
             }
-            Linker linker = Linker.nativeLinker();
-            var setenv = linker.defaultLookup().find("setenv");
-            if (setenv.isEmpty()) {
-                return;
-            }
-            try (Arena arena = Arena.ofConfined()) {
-                MethodHandle handle = linker.downcallHandle(
-                        setenv.get(),
-                        FunctionDescriptor.of(
-                                ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
-                MemorySegment name = arena.allocateFrom("OMP_WAIT_POLICY");
-                int ignored = (int) handle.invokeExact(name, arena.allocateFrom("passive"), 0);
-                LOG.log(System.Logger.Level.DEBUG, "OMP_WAIT_POLICY=passive, setenv returned {0}", ignored);
-            } catch (Throwable e) {
-                LOG.log(System.Logger.Level.DEBUG, "OMP_WAIT_POLICY is left alone", e);
+            linker.defaultLookup().find("setenv").ifPresent(setenv -> {
+                try (Arena arena = Arena.ofConfined()) {
+                    MethodHandle handle =
+                            linker.downcallHandle(setenv, FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT));
+                    int result = (int)
+                            handle.invokeExact(arena.allocateFrom("OMP_WAIT_POLICY"), arena.allocateFrom("passive"), 0);
+                    LOG.log(Level.DEBUG, "OMP_WAIT_POLICY=passive: {0}", result);
+                } catch (Throwable e) {
+                    LOG.log(Level.DEBUG, "OMP_WAIT_POLICY is left alone", e);
+                }
+            });
+        }
+
+        /**
+         * A training step frees tensors of some megabytes and asks for the same sizes again. By default glibc gives such
+         * memory back to the system each time, which then hands out zeroed pages, thousands a step; here it keeps them.
+         */
+        @SuppressWarnings("restricted") // mallopt has no counterpart in Java
+        private static void keepFreedMemory(Linker linker) {
+            linker.defaultLookup().find("mallopt").ifPresent(mallopt -> {
+                try {
+                    MethodHandle handle =
+                            linker.downcallHandle(mallopt, FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+                    int mmap = (int) handle.invokeExact(M_MMAP_THRESHOLD, 1 << 30);
+                    int trim = (int) handle.invokeExact(M_TRIM_THRESHOLD, Integer.MAX_VALUE);
+                    LOG.log(Level.DEBUG, "mallopt: {0} {1}", mmap, trim);
+                } catch (Throwable e) {
+                    LOG.log(Level.DEBUG, "malloc is left alone", e);
+                }
+            });
+        }
+
+        /** OpenBLAS picks the kernels for the CPU it finds, unless this variable names another one. */
+        private static void reportBlas() {
+            String forced = System.getenv("OPENBLAS_CORETYPE");
+            if (forced != null) {
+                LOG.log(
+                        Level.DEBUG,
+                        "matrix products run as on {0}, since OPENBLAS_CORETYPE says so: on a CPU with AVX-512 they are"
+                                + " about twice as fast without it",
+                        forced);
             }
         }
     }
