@@ -120,13 +120,15 @@ public final class ProgressLine implements TrainListener {
         double loss = metrics.get(Metrics.VALID_LOSS);
         if (Double.isFinite(loss)) {
             validLoss = loss;
+            String perToken = unit.equals("byte")
+                    ? ""
+                    : String.format(Locale.ROOT, "%.4f bits/token, ", metrics.get(Metrics.VALID_BITS_PER_TOKEN));
             line(String.format(
                     Locale.ROOT,
-                    "step %,d  validation: %.4f bits/byte, %.4f bits/%s, perplexity %.3f",
+                    "step %,d  validation: %.4f bits/byte, %sperplexity %.3f",
                     metrics.step(),
                     metrics.get(Metrics.VALID_BITS_PER_BYTE),
-                    metrics.get(Metrics.VALID_BITS_PER_TOKEN),
-                    "token",
+                    perToken,
                     metrics.get(Metrics.VALID_PERPLEXITY)));
         }
     }
