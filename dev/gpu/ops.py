@@ -1,0 +1,176 @@
+"""The operations as the Java side launches them: workspaces, grids and the cut of L into ranges."""
+import torch
+
+from loader import ConvParams, Module, ScanParams
+
+BLOCKS = {"forward": 4, "backward": 2}          # blocks that fit on one multiprocessor (N = 16)
+
+
+def pick_splits(tiles, blocks, per_sm, sms=132):
+    """Ranges of L: as few as fill the GPU, as even as they divide its waves."""
+    best = (float("inf"), 1)
+    for splits in range(1, min(tiles, 512) + 1):
+        per = -(-tiles // splits)
+        if -(-tiles // per) != splits:
+            continue
+        on_sm = -(-blocks * splits // sms)
+        # Work of the busiest multiprocessor; one with few blocks is slower, as it cannot hide latency.
+        cost = per * on_sm / min(1.0, 0.4 + 0.6 * on_sm / per_sm) * (1 if splits == 1 else 1.05) + 0.02 * splits * tiles / 64
+        best = min(best, (cost, splits))
+    return best[1]
+
+
+def _ptr(t):
+    return None if t is None else t.data_ptr()
+
+
+def _aligned(*tensors):
+    return all(t is None or (t.data_ptr() % 16 == 0 and t.stride(0) * t.element_size() % 16 == 0
+                             and t.stride(1) * t.element_size() % 16 == 0) for t in tensors)
+
+
+class Scan:
+    """One selective scan. u, delta, z: (batch, L, D); B, C: (batch, L, N), last dimension contiguous; the rest as in
+    selective_scan.cuh. forward() then backward(dout); outputs are attributes, allocated like their inputs."""
+
+    def __init__(self, u, delta, A, B, C, z=None, skip=None, bias=None, h0=None, reset=None, softplus=True, splits=None,
+                 save=True, splits_back=None, poison=False):
+        self.i = dict(u=u, delta=delta, z=z, B=B, C=C, A=A, skip=skip, bias=bias, h0=h0, reset=reset)
+        self.batch, self.L, self.D = u.shape
+        self.N, self.softplus, self.poison = A.shape[1], softplus, poison
+        opts = dict(STATES=self.N, IO_BF16=int(u.dtype == torch.bfloat16), RESETS=int(reset is not None))
+        self.fm, self.cm, self.bm = (Module.of("selective_scan_" + n, **opts) for n in ("forward", "carry", "backward"))
+        self.fg = self.fm.ints("selective_scan_forward_geometry", 5)
+        self.bg = self.bm.ints("selective_scan_backward_geometry", 5)
+        self.tile, self.npad = self.fg[3], self.fg[4]
+        self.tiles = -(-self.L // self.tile)
+        self.splits = splits or pick_splits(self.tiles, -(-self.D // self.fg[0]) * self.batch, BLOCKS["forward"])
+        self.splits_back = splits_back or pick_splits(self.tiles, -(-self.D // self.bg[0]) * self.batch, BLOCKS["backward"])
+        dev, f = u.device, torch.float32
+        self.out = self._like(u)
+        self.hLast = self._new((self.batch, self.D, self.N), f, dev)
+        self.states = self._new((self.batch, self.tiles, self.D, self.N), f, dev) if save else None
+        ranges = max(self.splits, self.splits_back)
+        self.carry = self._new((self.batch, ranges, self.D, self.N), f, dev) if ranges > 1 else None
+        self.decay = self._new((self.batch, ranges, self.D), f, dev) if ranges > 1 else None
+
+    def _new(self, shape, dtype, device):
+        t = torch.empty(shape, dtype=dtype, device=device)
+        return t.fill_(float("nan")) if self.poison else t
+
+    def _like(self, t):
+        r = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device) if t is not None else None
+        return r.fill_(float("nan")) if self.poison and r is not None else r
+
+    def params(self, splits, **more):
+        i, p = dict(self.i, out=self.out, **more), ScanParams()
+        for name, value in dict(i, hLast=self.hLast, states=self.states, carry=self.carry, decay=self.decay).items():
+            setattr(p, name, _ptr(value))
+        for name, short in [(n, n) for n in ("u", "delta", "z", "out", "dout", "du", "ddelta", "dz")] + [
+                ("B", "b"), ("C", "c"), ("dB", "dB"), ("dC", "dC")]:
+            t = i.get(name)
+            if t is not None:
+                setattr(p, short + "B", t.stride(0))
+                setattr(p, short + "L", t.stride(1))
+        p.L, p.D, p.batch, p.softplus = self.L, self.D, self.batch, int(self.softplus)
+        p.tilesPerSplit = -(-self.tiles // splits)
+        p.splits = -(-self.tiles // p.tilesPerSplit)
+        wide = _aligned(*[i.get(n) for n in ("u", "delta", "z", "out", "dout", "du", "ddelta", "dz")])
+        p.aligned = int(wide) + 2 * int(_aligned(i["B"], i["C"]))
+        return p
+
+    def carries(self, p, prefix):
+        if p.splits > 1:
+            threads = 32 * min(8, -(-self.N // 4))
+            self.cm.launch(f"selective_scan_{prefix}range_ends", (-(-self.D // 32), p.splits - 1, self.batch), threads, p)
+            self.cm.launch(f"selective_scan_{prefix}carry", (-(-self.D * self.N // 256), self.batch, 1), 256, p)
+
+    def forward(self):
+        p = self.params(self.splits)
+        self.carries(p, "")
+        self.fm.launch("selective_scan_forward", (-(-self.D // self.fg[0]), p.splits, self.batch), self.fg[1], p)
+        return self.out
+
+    def prepare_backward(self, dout, dhLast=None):
+        dev, f, i = dout.device, torch.float32, self.i
+        self.g = dict(dout=dout, dhLast=dhLast, **{"d" + n: self._like(i[n]) for n in ("u", "delta", "z", "B", "C", "A", "skip", "bias")})
+        self.g["dh0"] = self._new((self.batch, self.D, self.N), f, dev)
+        tiles, parts = -(-self.D // self.bg[0]), self.batch * self.splits_back
+        self.g["partBC"] = self._new((tiles, self.batch, self.L, 2 * self.npad), f, dev)
+        self.g["partA"], self.g["partV"] = self._new((parts, self.D, self.N), f, dev), self._new((parts, 2, self.D), f, dev)
+
+    def backward(self):
+        p = self.params(self.splits_back, **self.g)
+        self.carries(p, "adjoint_")
+        self.bm.launch("selective_scan_backward", (-(-self.D // self.bg[0]), p.splits, self.batch), self.bg[1], p, self.bg[2])
+        self.bm.launch("selective_scan_sum_bc", (-(-self.batch * self.L * 2 * self.N // 256), 1, 1), 256, p)
+        self.bm.launch("selective_scan_sum_parameters", (-(-self.D * (self.N + 2) // 256), 1, 1), 256, p)
+        return self.g
+
+
+def reference_scan(u, delta, A, B, C, z=None, skip=None, bias=None, h0=None, reset=None, softplus=True, dout=None, dhLast=None):
+    """The plain kernels in double on float32 copies; returns a dictionary of results and, with dout, gradients."""
+    def wide(t):
+        return None if t is None else t.float().contiguous()
+    batch, L, D = u.shape
+    N, dev = A.shape[1], u.device
+    s = Scan.__new__(Scan)
+    s.i = dict(u=wide(u), delta=wide(delta), z=wide(z), B=wide(B), C=wide(C), A=A, skip=skip, bias=bias, h0=h0, reset=reset)
+    s.batch, s.L, s.D, s.N, s.softplus, s.tiles, s.poison = batch, L, D, N, softplus, 1, False
+    s.out, s.hLast, s.states, s.decay, s.carry = torch.empty_like(s.i["u"]), torch.empty(batch, D, N, device=dev), None, None, None
+    m = Module.of("selective_scan_reference", STATES=N, IO_BF16=0)
+    grid = (-(-D // 32), batch, 1)
+    m.launch("selective_scan_reference_forward", grid, 32, s.params(1))
+    r = dict(out=s.out, hLast=s.hLast)
+    if dout is not None:
+        g = dict(dout=wide(dout), dhLast=dhLast, du=torch.empty_like(s.out), ddelta=torch.empty_like(s.out),
+                 dz=torch.empty_like(s.out) if z is not None else None, dh0=torch.empty(batch, D, N, device=dev))
+        for n in ("B", "C", "A", "skip", "bias"):
+            g["d" + n] = torch.zeros(s.i[n].shape, dtype=torch.float64, device=dev) if s.i[n] is not None else None
+        s.carry = torch.empty(batch, L, D, N, dtype=torch.float64, device=dev)
+        m.launch("selective_scan_reference_backward", grid, 32, s.params(1, **g))
+        r.update({k: v for k, v in g.items() if k not in ("dout", "dhLast")})
+    return r
+
+
+class Conv:
+    """Causal depthwise convolution. x: (batch, L, D), weight: (D, W) float32."""
+
+    def __init__(self, x, weight, bias=None, reset=None, before=None, silu=True, poison=False):
+        self.x, self.weight, self.bias, self.reset, self.before, self.silu = x, weight, bias, reset, before, silu
+        self.batch, self.L, self.D = x.shape
+        self.W = weight.shape[1]
+        self.m = Module.of("causal_conv", CONV_W=self.W, IO_BF16=int(x.dtype == torch.bfloat16), RESETS=int(reset is not None), SILU=int(silu))
+        self.steps = self.m.ints("causal_conv_geometry", 2)
+        self.blocks = -(-self.D // 128)
+        self.out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        if poison:
+            self.out.fill_(float("nan"))
+
+    def params(self, **more):
+        p = ConvParams()
+        tensors = dict(x=self.x, before=self.before, weight=self.weight, bias=self.bias, reset=self.reset, out=self.out, **more)
+        for name, value in tensors.items():
+            setattr(p, name, _ptr(value))
+            if name in ("x", "out", "dout", "dx"):
+                setattr(p, name + "B", value.stride(0))
+                setattr(p, name + "L", value.stride(1))
+        p.L, p.D, p.parts = self.L, self.D, self.batch * -(-self.L // self.steps[1])
+        p.aligned = int(_aligned(*[tensors.get(n) for n in ("x", "out", "dout", "dx")]))
+        return p
+
+    def forward(self):
+        self.m.launch("causal_conv_forward", (self.blocks, -(-self.L // self.steps[0]), self.batch), 256, self.params())
+        return self.out
+
+    def prepare_backward(self, dout, dx=None):
+        dev = dout.device
+        self.g = dict(dout=dout, dx=torch.empty_like(dout) if dx is None else dx, dweight=torch.empty_like(self.weight),
+                      dbias=None if self.bias is None else torch.empty_like(self.bias),
+                      partial=torch.empty(self.batch * -(-self.L // self.steps[1]), self.W + 1, self.D, device=dev))
+
+    def backward(self):
+        p = self.params(**self.g)
+        self.m.launch("causal_conv_backward", (self.blocks, -(-self.L // self.steps[1]), self.batch), 256, p)
+        self.m.launch("causal_conv_sum_parameters", (-(-self.D * (self.W + 1) // 256), 1, 1), 256, p)
+        return self.g

@@ -1,0 +1,75 @@
+// What the selective-scan kernels share: the parameters of a launch and the way a warp is laid over the problem.
+//
+//   h[t,d,n] = exp(delta[t,d] A[d,n]) h[t-1,d,n] + delta[t,d] u[t,d] B[t,n]         delta = softplus(raw + bias)
+//   y[t,d]   = (sum_n C[t,n] h[t,d,n] + D[d] u[t,d]) silu(z[t,d])
+//
+// Activations are channel-last, (batch, L, D) or (batch, L, N), the last dimension contiguous, rows any stride apart:
+// what the projections and the convolution of the block produce, read in place without a transpose or copy.
+//
+// A channel's N states are spread over LPC neighbouring lanes with SPT states in each; a warp holds CW = 32 / LPC
+// channels. For the usual N = 16 that is 4 x 4 states and 8 channels: four independent recurrences per thread hide the
+// latency of the chain through h, four lanes per channel give the GPU four times the threads that channels alone
+// would, and one 16-byte shared-memory read brings a step's four values of B (or C).
+//
+// Macros: STATES (N, 1..256), RESETS (1: packed documents), IO_BF16.
+#pragma once
+#include "common.cuh"
+
+#ifndef STATES
+#define STATES 16
+#endif
+#ifndef RESETS
+#define RESETS 0
+#endif
+
+#define TILE (STATES > 128 ? 16 : 32)               // steps per tile and per saved state
+#define SPT (STATES > 128 ? 8 : 4)                  // states per thread
+#define LANES_NEEDED ceil_div(STATES, SPT)
+#define LPC (LANES_NEEDED <= 1 ? 1 : LANES_NEEDED <= 2 ? 2 : LANES_NEEDED <= 4 ? 4 : LANES_NEEDED <= 8 ? 8 : LANES_NEEDED <= 16 ? 16 : 32)
+#define CW (32 / LPC)                               // channels per warp
+#define NPAD (LPC * SPT)                            // N rounded up to whole lanes; the padding has A = B = C = 0
+
+// One structure for all scan kernels, passed by value. Null pointers switch options off. Strides in elements: *B
+// between batches, *L between steps. 8-byte fields first, so that the layout has no holes.
+struct ScanParams {
+    const io_t *u, *delta, *z, *B, *C;              // (batch,L,D) x3, (batch,L,N) x2; z may be null
+    const float *A, *skip, *bias, *h0;              // (D,N), (D), (D), (batch,D,N); the last three may be null
+    const u8 *reset;                                // (batch,L): nonzero where a document begins; used if RESETS
+    io_t *out;                                      // (batch,L,D)
+    float *hLast;                                   // (batch,D,N) or null
+    float *states;                                  // (batch,ceil(L/TILE),D,N): state before each tile; null: not saved
+    float *carry;                                   // (batch,splits,D,N) workspace if splits > 1
+    float *decay;                                   // (batch,splits,D) workspace if splits > 1
+    const io_t *dout;                               // (batch,L,D), backward only from here
+    const float *dhLast;                            // (batch,D,N) or null
+    io_t *du, *ddelta, *dz, *dB, *dC;               // shaped as their inputs
+    float *dA, *dskip, *dbias, *dh0;                // shaped as their inputs; all but dA may be null
+    float *partBC;                                  // (channel tiles,batch,L,2*NPAD) workspace
+    float *partA;                                   // (batch*splits,D,N) workspace
+    float *partV;                                   // (batch*splits,2,D) workspace: dD, dbias
+    i64 uB, uL, deltaB, deltaL, zB, zL, bB, bL, cB, cL, outB, outL, doutB, doutL;
+    i64 duB, duL, ddeltaB, ddeltaL, dzB, dzL, dBB, dBL, dCB, dCL;
+    i64 L;
+    int D, batch;
+    int splits, tilesPerSplit;                      // L is cut into `splits` ranges of tilesPerSplit tiles
+    int softplus;                                   // 1: delta goes through softplus
+    int aligned;                                    // bit 0: (.,.,D) tensors, bit 1: B and C are 16-byte aligned, rows too
+};
+
+// A value that stands in `decay` for "nothing passes": a document began inside the range.
+#define CLOSED 3.0e38f
+
+__device__ __forceinline__ i64 tiles_of(const ScanParams &p) { return (p.L + TILE - 1) / TILE; }
+
+// Step sizes of eight neighbouring channels at one step: softplus(raw + bias), or raw + bias. A step that does not exist
+// (`real` false) has size 0, so that it leaves the state alone. One branch for all eight, none inside: the eight chains
+// through the special-function unit overlap.
+__device__ __forceinline__ void step_sizes(float (&delta)[8], const float *bias, bool real, int soft) {
+    if (soft) {
+#pragma unroll
+        for (int k = 0; k < 8; k++) delta[k] = softplus(real ? delta[k] + bias[k] : -1e30f);
+    } else {
+#pragma unroll
+        for (int k = 0; k < 8; k++) delta[k] = real ? delta[k] + bias[k] : 0.f;
+    }
+}

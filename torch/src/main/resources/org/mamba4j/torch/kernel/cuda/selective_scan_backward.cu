@@ -1,0 +1,396 @@
+// Selective scan, backward, by recomputation.
+//
+// With g[t] the adjoint of h[t] (all states n, channel d), dy the gradient before the gate, a[t,n] = exp(delta A[n]):
+//
+//   g[t]  = C[t] dy[t] + a[t+1] g[t+1]
+//   dC[t] = sum_d dy h[t],   dB[t] = sum_d g[t] delta u,   d(delta u) = sum_n g[t] B[t],
+//   q[t]  = g[t] a[t] h[t-1],   ddelta = sum_n q[t] A + d(delta u) u,   dA = sum_t q[t] delta.
+//
+// Idea. The forward pass saved h before every tile of 32 steps; nothing else is kept. A block owns TC channels (64 for
+// N = 16) of one range of L and walks its tiles from last to first, g in registers. Within a tile, h at every eighth
+// step is found by one sweep over the first 24; then, eight steps at a time from the last, h and a are computed again
+// into registers (8 x 4 x 2 of them) and the adjoint runs down over them. Recomputing costs 1.75 of the sum's 2.75
+// exponentials but saves writing and reading 128 bytes per element.
+//
+// Sums over states go over the four lanes of a channel, four steps at a time. Sums over channels (dB, dC) go over the
+// eight channels of a warp through the tensor cores (channel_sums; by shuffles for other N), over the warps through
+// shared memory, over blocks through `partBC`, added up by the kernels at the end. There are no atomics: the order of every
+// sum is fixed, and results are the same in every run.
+//
+// Counted per (channel, step, state), N = 16: 4 slots of sweep (3/4), 5 of recomputation, 8 of adjoint, 7 of dB and dC
+// sums, 2 of other sums, 2 of loads, 3 of per-element work: about 30, or 12.1 us each for 8 x 2048 x 1536 on an H200 at
+// 1.98 GHz: 365 us; special functions: 2.75 + 0.4 of them, 240 us; bytes: 4 read, 3 written, twice 2 reloaded, 2 of
+// states, 2 x 2 of partial sums: 26 B, 153 us. Issue bounds it.
+//
+// [1] Gu, Dao: Mamba, 2023, section 3.3.2 (recomputation).
+// [2] Griewank, Walther: Algorithm 799: revolve, ACM TOMS 26, 2000 (checkpoints in reverse differentiation).
+//
+// Launch: selective_scan_backward: grid (ceil(D / TC), splits, batch); TC, block size and bytes of dynamic shared memory
+//         are read from selective_scan_backward_geometry in the module (64, 256, 95,232 for N = 16);
+//         selective_scan_sum_bc: grid (ceil(batch L 2 N / 256)), block 256;
+//         selective_scan_sum_parameters: grid (ceil(D (N + 2) / 256)), block 256.
+#include "selective_scan.cuh"
+
+#define THREADS (LPC == 1 ? 64 : LPC == 2 ? 128 : 256)
+#define WARPS (THREADS / 32)
+#define TC (CW * WARPS)
+#define GROUPS ceil_div(TC, 8)
+#define VPT ceil_div(TILE * GROUPS, THREADS)
+#define BV ceil_div(STATES, 8)
+#define SUB 8
+#define SUBS (TILE / SUB)
+#define KEPT at_least_one(4 / LPC)                  // of four steps' sums over states, those that one lane keeps
+#define KEPT_BC at_least_one(2 * SPT / CW)          // of a step's sums over a warp's channels, those that one lane keeps
+#define BUFFERS (NPAD > 128 ? 1 : 2)
+#define SLOTS (GROUPS * 8)
+
+// Four lanes per channel (N = 9..16): sums over channels go through the tensor cores, see channel_sums. The four lanes
+// that one of its products sums over must be neighbours, so there a channel's lanes are four apart.
+#define BY_TENSOR (STATES > 8 && STATES <= 16)
+#define STATE_LANE (BY_TENSOR ? 4 : 1)              // distance of a channel's lanes
+#define SHARES (BY_TENSOR ? 2 * WARPS : WARPS)      // sums over channels that a block still has to add up
+
+// Channel 8 g + k of the tile is at k GROUPS + g of each row ("slot"): threads that load eight channels each then write
+// neighbouring words. Rows are a little longer than that, so that lanes at four different steps hit other banks.
+struct Shared {
+    float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u)
+    float b[TILE][NPAD], c[TILE][NPAD];
+    float y[TILE][SLOTS + 8], du[TILE][SLOTS + 8], ddelta[TILE][SLOTS + 8];
+    float4 states[SUBS - 1][SPT / 4][THREADS];      // h after each SUB steps
+    float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels
+    float open[TILE];
+    float bias[SLOTS];
+};
+
+// For the host: channels per block, threads, bytes of dynamic shared memory, steps per tile, N padded.
+extern "C" __device__ int selective_scan_backward_geometry[5] = {TC, THREADS, sizeof(Shared), TILE, NPAD};
+
+struct Tile {
+    i64 b, l;
+    int rows, c0, tid;
+
+    __device__ __forceinline__ int row(int i) const { return (tid + i * THREADS) / GROUPS; }
+
+    __device__ __forceinline__ int column(int i) const { return (tid + i * THREADS) % GROUPS * 8; }
+
+    __device__ __forceinline__ int valid(int i, int channels) const {
+        return row(i) < rows ? min(TC - column(i), channels - c0 - column(i)) : 0;
+    }
+};
+
+__device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const Tile &w) {
+#pragma unroll 1
+    for (int i = 0; i < VPT; i++) {
+        const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
+        if (row >= TILE) break;
+        const i64 t = w.l + row, c = w.c0 + column;
+        const Packed8 up = load8(p.u + w.b * p.uB + t * p.uL + c, valid, p.aligned & 1);
+        const Packed8 dp = load8(p.delta + w.b * p.deltaB + t * p.deltaL + c, valid, p.aligned & 1);
+        const Packed8 gp = load8(p.dout + w.b * p.doutB + t * p.doutL + c, valid, p.aligned & 1);
+        float u[8], delta[8], dy[8];
+        unpack(gp, dy);
+        if (p.z) {
+            const Packed8 zp = load8(p.z + w.b * p.zB + t * p.zL + c, valid, p.aligned & 1);
+            float z[8];
+            unpack(zp, z);
+#pragma unroll
+            for (int k = 0; k < 8; k++) dy[k] *= z[k] * sigmoid(z[k]);
+        }
+        unpack(up, u);
+        unpack(dp, delta);
+        step_sizes(delta, s.bias + column, row < w.rows, p.softplus);
+#pragma unroll
+        for (int k = 0; k < 8; k++) s.v[row][k * GROUPS + column / 8] = make_float4(delta[k], delta[k] * u[k], dy[k], u[k]);
+    }
+    for (int index = w.tid; index < 2 * TILE * BV; index += THREADS) {
+        const bool isC = index >= TILE * BV;
+        const int row = index / BV % TILE, n = index % BV * 8;
+        const i64 t = w.l + row;
+        const io_t *source = isC ? p.C + w.b * p.cB + t * p.cL : p.B + w.b * p.bB + t * p.bL;
+        float v[8];
+        unpack(load8(source + n, row < w.rows ? STATES - n : 0, p.aligned & 2), v);
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            if (n + k < STATES) (isC ? s.c : s.b)[row][n + k] = v[k];
+    }
+    if (RESETS && w.tid < TILE) s.open[w.tid] = w.tid < w.rows && p.reset[w.b * p.L + w.l + w.tid] ? 0.f : 1.f;
+}
+
+__device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p, const Tile &w) {
+#pragma unroll 1
+    for (int i = 0; i < VPT; i++) {
+        const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
+        if (valid <= 0) continue;
+        const i64 t = w.l + row, c = w.c0 + column;
+        float du[8], dd[8];
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            du[k] = s.du[row][k * GROUPS + column / 8];
+            dd[k] = s.ddelta[row][k * GROUPS + column / 8];
+        }
+        store8(p.du + w.b * p.duB + t * p.duL + c, du, valid, p.aligned & 1);
+        store8(p.ddelta + w.b * p.ddeltaB + t * p.ddeltaL + c, dd, valid, p.aligned & 1);
+        if (p.z) {
+            float z[8], dout[8], y[8];
+            unpack(load8(p.z + w.b * p.zB + t * p.zL + c, valid, p.aligned & 1), z);
+            unpack(load8(p.dout + w.b * p.doutB + t * p.doutL + c, valid, p.aligned & 1), dout);
+#pragma unroll
+            for (int k = 0; k < 8; k++) {
+                y[k] = s.y[row][k * GROUPS + column / 8];
+                const float gate = sigmoid(z[k]);
+                y[k] *= dout[k] * gate * (1.f + z[k] * (1.f - gate));
+            }
+            store8(p.dz + w.b * p.dzB + t * p.dzL + c, y, valid, p.aligned & 1);
+        }
+    }
+}
+
+#if BY_TENSOR
+// Adds up dB and dC over each four neighbouring lanes (channels) with matrix products, D = D + V S: row r of V holds what
+// the four lanes of group r (or r - 8) contribute, two values of theirs in eight columns; S, of zeros and ones, adds the
+// first four columns into column 2 m of D and the other four into 2 m + 1. Product m = 0 takes dB, product m = 1 dC; they
+// fill D without overlap, and lane m of a group ends with the four sums of product m. That is 2 instructions per step in
+// place of 28 with shuffles. The tensor cores read 10 bits of mantissa: enough
+// for sums that leave as bfloat16; for float32, what that cuts off is summed in the same way.
+struct Selector {
+    u32 low, high;
+};
+
+__device__ __forceinline__ void product(float (&d)[4], float v0, float v1, float v2, float v3, Selector s) {
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(__float_as_uint(v0)), "r"(__float_as_uint(v2)), "r"(__float_as_uint(v1)), "r"(__float_as_uint(v3)), "r"(s.low), "r"(s.high));
+}
+
+__device__ __forceinline__ void channel_sums(float (&d)[4], const float *v, Selector s) {
+    product(d, v[0], v[1], v[2], v[3], s);
+#if !IO_BF16
+    float rest[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) rest[i] = v[i] - __uint_as_float(__float_as_uint(v[i]) & 0xffffe000u);
+    product(d, rest[0], rest[1], rest[2], rest[3], s);
+#endif
+}
+#endif
+
+template <int COUNT>
+__device__ __forceinline__ void read4(float (&v)[COUNT], const float *p) {
+#pragma unroll
+    for (int i = 0; i < COUNT; i += 4) *(float4 *) (v + i) = *(const float4 *) (p + i);
+}
+
+extern "C" __global__ __launch_bounds__(THREADS, LPC <= 4 ? 512 / THREADS : 1) void
+selective_scan_backward(const __grid_constant__ ScanParams p) {
+    extern __shared__ __align__(16) char raw[];
+    Shared &s = *(Shared *) raw;
+
+    const int tid = threadIdx.x, lane = tid & 31, warp = tid / 32;
+    const int slot = warp * CW + (BY_TENSOR ? lane % 4 + lane / 16 * 4 : lane / LPC);
+    const int c0 = blockIdx.x * TC, d = c0 + slot % GROUPS * 8 + slot / GROUPS, n0 = lane / STATE_LANE % LPC * SPT;
+    const i64 b = blockIdx.z, split = blockIdx.y;
+    const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
+    const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
+    const i64 plane = (i64) p.D * STATES, at = (i64) d * STATES + n0;
+
+    float A2[SPT], g[SPT], dA[SPT], dskip = 0.f, dbias = 0.f;       // g is a[t+1] g[t+1]
+    const float *edge = p.splits > 1 ? p.carry + (b * p.splits + split) * plane : p.dhLast ? p.dhLast + b * plane : nullptr;
+    const float skip = p.skip && d < p.D ? p.skip[d] : 0.f;
+#pragma unroll
+    for (int i = 0; i < SPT; i++) {
+        const bool real = d < p.D && n0 + i < STATES;
+        A2[i] = real ? p.A[at + i] * LOG2E : 0.f;
+        g[i] = real && edge ? edge[at + i] : 0.f;
+        dA[i] = 0.f;
+    }
+    for (int i = tid; i < TILE * NPAD; i += THREADS) (&s.b[0][0])[i] = (&s.c[0][0])[i] = 0.f;
+    for (int i = tid; i < SLOTS; i += THREADS) s.bias[i] = p.bias && c0 + i < p.D ? p.bias[c0 + i] : 0.f;
+
+#if BY_TENSOR
+    Selector select[2];
+#pragma unroll
+    for (int m = 0; m < 2; m++) select[m] = {lane / 4 == 2 * m ? 0x3f800000u : 0u, lane / 4 == 2 * m + 1 ? 0x3f800000u : 0u};
+#endif
+    float *shares = p.partBC + (blockIdx.x * (i64) p.batch + b) * p.L * 2 * NPAD;
+    int buffer = 0;
+    for (i64 tile = last - 1; tile >= first; tile--) {
+        const Tile w = {b, tile * TILE, (int) min((i64) TILE, p.L - tile * TILE), c0, tid};
+        __syncthreads();
+        load_tile(s, p, w);
+        float h[SPT];
+#pragma unroll
+        for (int i = 0; i < SPT; i++)
+            h[i] = d < p.D && n0 + i < STATES ? __ldg(p.states + (b * tiles + tile) * plane + at + i) : 0.f;
+        const float4 start[2] = {make_float4(h[0], h[1], h[2], h[3]), make_float4(h[SPT - 4], h[SPT - 3], h[SPT - 2], h[SPT - 1])};
+        __syncthreads();
+
+        for (int sub = 0; sub < SUBS - 1; sub++) {
+#pragma unroll
+            for (int j = 0; j < SUB; j++) {
+                const int t = sub * SUB + j;
+                const float2 v = *(const float2 *) &s.v[t][slot];
+                float Bv[SPT];
+                read4(Bv, &s.b[t][n0]);
+#pragma unroll
+                for (int i = 0; i < SPT; i++) {
+                    float a = fast_exp2(v.x * A2[i]);
+                    if (RESETS) a *= s.open[t];
+                    h[i] = a * h[i] + v.y * Bv[i];
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < SPT; i += 4) s.states[sub][i / 4][tid] = make_float4(h[i], h[i + 1], h[i + 2], h[i + 3]);
+        }
+
+#pragma unroll 1
+        for (int sub = SUBS - 1; sub >= 0; sub--) {
+            float h0[SPT], H[SUB][SPT], a[SUB][SPT], y[SUB];
+#pragma unroll
+            for (int i = 0; i < SPT; i += 4) *(float4 *) (h0 + i) = sub ? s.states[sub - 1][i / 4][tid] : start[i / 4];
+#pragma unroll
+            for (int j = 0; j < SUB; j++) {
+                const int t = sub * SUB + j;
+                const float2 v = *(const float2 *) &s.v[t][slot];
+                float Bv[SPT], Cv[SPT];
+                read4(Bv, &s.b[t][n0]);
+                read4(Cv, &s.c[t][n0]);
+                y[j] = 0.f;
+#pragma unroll
+                for (int i = 0; i < SPT; i++) {
+                    a[j][i] = fast_exp2(v.x * A2[i]);
+                    if (RESETS) a[j][i] *= s.open[t];
+                    H[j][i] = a[j][i] * (j ? H[j - 1][i] : h0[i]) + v.y * Bv[i];
+                    y[j] += Cv[i] * H[j][i];
+                }
+            }
+            if (p.z) {
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y, lane);
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y + 4, lane);
+            }
+#pragma unroll
+            for (int half = SUB - 4; half >= 0; half -= 4) {
+                float dx[4], dd[4];                             // d(delta u); sum of q A
+#pragma unroll
+                for (int k = 3; k >= 0; k--) {
+                    const int j = half + k, t = sub * SUB + j;
+                    const float4 v = s.v[t][slot];
+                    float Bv[SPT], Cv[SPT], bc[2 * SPT];
+                    read4(Bv, &s.b[t][n0]);
+                    read4(Cv, &s.c[t][n0]);
+                    dx[k] = dd[k] = 0.f;
+#pragma unroll
+                    for (int i = 0; i < SPT; i++) {
+                        const float gi = g[i] + v.z * Cv[i];
+                        bc[i] = gi * v.y;
+                        bc[SPT + i] = v.z * H[j][i];
+                        dx[k] += gi * Bv[i];
+                        g[i] = gi * a[j][i];
+                        const float q = g[i] * (j ? H[j - 1][i] : h0[i]);
+                        dd[k] += q * A2[i];
+                        dA[i] += q * v.x;
+                    }
+#if BY_TENSOR
+                    float sums[4] = {0.f, 0.f, 0.f, 0.f};
+                    channel_sums(sums, bc, select[0]);
+                    channel_sums(sums, bc + SPT, select[1]);
+                    if (lane % 4 < 2) {
+                        float *to = s.sums[buffer][warp * 2 + lane / 16][j] + lane % 4 * NPAD + n0;
+                        *(float4 *) to = make_float4(sums[0], sums[1], sums[2], sums[3]);
+                    }
+#else
+                    lane_sums<LPC, 32, 2 * SPT>(bc, lane);
+                    if (keeps<LPC, 32, 2 * SPT>(lane)) {
+#pragma unroll
+                        for (int i = 0; i < KEPT_BC; i++) {
+                            const int index = kept_index<LPC, 32, 2 * SPT>(lane) + i;
+                            s.sums[buffer][warp][j][index / SPT * NPAD + n0 + index % SPT] = bc[i];
+                        }
+                    }
+#endif
+                }
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dx, lane);
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dd, lane);
+                if (keeps<STATE_LANE, STATE_LANE * LPC, 4>(lane)) {
+#pragma unroll
+                    for (int k = 0; k < KEPT; k++) {
+                        const int t = sub * SUB + half + kept_index<STATE_LANE, STATE_LANE * LPC, 4>(lane) + k;
+                        const float4 v = s.v[t][slot];
+                        const float ddelta = (dd[k] * LN2 + dx[k] * v.w) * (p.softplus ? softplus_slope(v.x) : 1.f);
+                        s.y[t][slot] = y[half + k] + skip * v.w;
+                        s.du[t][slot] = dx[k] * v.x + skip * v.z;
+                        s.ddelta[t][slot] = ddelta;
+                        dskip += v.z * v.w;
+                        if (t < w.rows) dbias += ddelta;
+                    }
+                }
+            }
+            __syncthreads();
+#pragma unroll
+            for (int i = 0; i < ceil_div(SUB * 2 * NPAD, THREADS); i++) {
+                const int index = tid + i * THREADS, t = sub * SUB + index / (2 * NPAD);
+                if (index < SUB * 2 * NPAD && t < w.rows) {
+                    float sum = 0.f;
+#pragma unroll
+                    for (int k = 0; k < SHARES; k++) sum += (&s.sums[buffer][k][0][0])[index];
+                    shares[(w.l + sub * SUB) * 2 * NPAD + index] = sum;
+                }
+            }
+            if (BUFFERS == 1) __syncthreads();
+            buffer = (buffer + 1) % BUFFERS;
+        }
+        store_tile(s, p, w);
+    }
+
+    lane_sums<STATE_LANE, STATE_LANE * LPC, 1>(&dskip, lane);
+    lane_sums<STATE_LANE, STATE_LANE * LPC, 1>(&dbias, lane);
+    if (d >= p.D) return;
+    const i64 part = b * p.splits + split;
+    if (n0 == 0) {
+        p.partV[part * 2 * p.D + d] = dskip;
+        p.partV[(part * 2 + 1) * p.D + d] = dbias;
+    }
+#pragma unroll
+    for (int i = 0; i < SPT; i++)
+        if (n0 + i < STATES) {
+            p.partA[part * plane + at + i] = dA[i];
+            if (p.dh0 && split == 0) p.dh0[b * plane + at + i] = g[i];
+        }
+}
+
+// dB and dC from the channel tiles' shares.
+extern "C" __global__ __launch_bounds__(256) void selective_scan_sum_bc(const __grid_constant__ ScanParams p) {
+    const i64 index = (i64) blockIdx.x * 256 + threadIdx.x, rows = (i64) p.batch * p.L;
+    const i64 row = index / (2 * STATES);
+    if (row >= rows) return;
+    const int which = (int) (index % (2 * STATES)) / STATES, n = (int) (index % STATES);
+    const int tiles = ceil_div(p.D, TC);
+    const float *from = p.partBC + row * 2 * NPAD + which * NPAD + n;
+    float sum = 0.f;
+#pragma unroll 8
+    for (int i = 0; i < tiles; i++) sum += from[i * rows * 2 * NPAD];
+    const i64 b = row / p.L, l = row % p.L;
+    if (which) {
+        p.dC[b * p.dCB + l * p.dCL + n] = from_float(sum);
+    } else {
+        p.dB[b * p.dBB + l * p.dBL + n] = from_float(sum);
+    }
+}
+
+// dA, dD and dbias from the batches' and ranges' shares.
+extern "C" __global__ __launch_bounds__(256) void selective_scan_sum_parameters(const __grid_constant__ ScanParams p) {
+    const i64 index = (i64) blockIdx.x * 256 + threadIdx.x, plane = (i64) p.D * STATES;
+    const bool isA = index < plane;
+    const i64 at = isA ? index : index - plane, step = isA ? plane : 2 * (i64) p.D;
+    if (!isA && at >= 2 * (i64) p.D) return;
+    const float *from = (isA ? p.partA : p.partV) + at;
+    const int parts = p.batch * p.splits;
+    float sum = 0.f;
+#pragma unroll 8
+    for (int i = 0; i < parts; i++) sum += from[i * step];
+    if (isA) {
+        p.dA[at] = sum;
+    } else if (at < p.D) {
+        if (p.dskip) p.dskip[at] = sum;
+    } else if (p.dbias) {
+        p.dbias[at - p.D] = sum;
+    }
+}

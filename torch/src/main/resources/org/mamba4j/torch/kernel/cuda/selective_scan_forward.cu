@@ -1,0 +1,226 @@
+// Selective scan, forward.
+//
+// Idea. The reference implementation [1] gives each channel a block and scans time in parallel inside it, N times over.
+// Here time runs sequentially in each thread and parallelism comes from channels x state groups (selective_scan.cuh)
+// and, where those do not fill the GPU, from cutting L into a few long ranges whose initial states a cheap first pass
+// finds (selective_scan_carry.cu). Sequential time needs no scan operators, so a (channel, step, state) costs the least
+// there is: two multiplications, one exponential, two fused multiply-adds.
+//
+// Per tile of 32 steps and TC channels (32 for N = 16) a block
+//   1. turns u and delta (fetched into registers one tile ahead, 16 bytes per access) into the pairs
+//      (delta, delta u) in shared memory, and B, C into float32: each element's softplus is evaluated once, not once
+//      per state lane;
+//   2. scans: per step a thread reads one pair and 4 + 4 values of B and C; the four lanes of a channel sum their
+//      shares of y four steps at a time (3 shuffles instead of 8);
+//   3. finishes y with D, u and silu(z) in the access order of 1 and stores it.
+// With `states` given, h before each tile is stored for the backward pass: 4 N / 32 bytes per element.
+//
+// Floor (bf16, z, N = 16, per element): 8 bytes read and written (10 with saved states), N + 4 special-function
+// evaluations. H200: 8 B at 4.27 TB/s = 1.9 ps; 20 evaluations at 132 x 16 x 1.98 GHz = 4.8 ps; about 8.3 issue slots
+// per state at 132 x 128 x 1.98 GHz = 4.0 ps. So the special-function unit bounds it: 120 us for 8 x 2048 x 1536.
+//
+// [1] Gu, Dao: Mamba, linear-time sequence modeling with selective state spaces, 2023, section 3.3 and appendix D.
+// [2] Blelloch: Prefix sums and their applications, 1990 (the scan that this avoids inside a range).
+//
+// Launch: grid (ceil(D / TC), splits, batch); TC and block size are read from selective_scan_forward_geometry in the
+//         module (32 and 128 for N = 16); no dynamic shared memory.
+#include "selective_scan.cuh"
+
+#define THREADS (LPC == 1 ? 32 : LPC == 2 ? 64 : 128)
+#define TC (CW * THREADS / 32)
+#define GROUPS ceil_div(TC, 8)
+#define VPT ceil_div(TILE * GROUPS, THREADS)
+#define BV ceil_div(STATES, 8)
+#define VBC ceil_div(2 * TILE * BV, THREADS)
+#define SLOTS (GROUPS * 8)
+#define AHEAD 2                                     // steps that the scan loads before it needs them
+
+// For the host: channels per block, threads, bytes of dynamic shared memory, steps per tile, N padded.
+extern "C" __device__ int selective_scan_forward_geometry[5] = {TC, THREADS, 0, TILE, NPAD};
+
+struct Fetched {
+    Packed8 u[VPT], delta[VPT], z[VPT], bc[VBC];
+};
+
+struct Place {
+    int row, column, valid;
+};
+
+// The eight elements that thread `tid` loads, and stores, in its i-th turn.
+__device__ __forceinline__ Place place(int i, int tid, int channels, int rows) {
+    const int index = tid + i * THREADS;
+    Place q;
+    q.row = index / GROUPS;
+    q.column = index % GROUPS * 8;
+    q.valid = q.row < rows ? min(TC - q.column, channels - q.column) : 0;
+    return q;
+}
+
+__device__ __forceinline__ void fetch(Fetched &f, const ScanParams &p, i64 b, i64 l, int rows, int c0, int tid) {
+#pragma unroll
+    for (int i = 0; i < VPT; i++) {
+        const Place q = place(i, tid, p.D - c0, rows);
+        const i64 t = l + q.row, c = c0 + q.column;
+        f.u[i] = load8(p.u + b * p.uB + t * p.uL + c, q.valid, p.aligned & 1);
+        f.delta[i] = load8(p.delta + b * p.deltaB + t * p.deltaL + c, q.valid, p.aligned & 1);
+        if (p.z) f.z[i] = load8(p.z + b * p.zB + t * p.zL + c, q.valid, p.aligned & 1);
+    }
+#pragma unroll
+    for (int i = 0; i < VBC; i++) {
+        const int index = tid + i * THREADS, row = index / BV % TILE, n = index % BV * 8;
+        const bool isC = index >= TILE * BV;
+        const int valid = row < rows && index < 2 * TILE * BV ? STATES - n : 0;
+        const io_t *row0 = isC ? p.C + b * p.cB + (l + row) * p.cL : p.B + b * p.bB + (l + row) * p.bL;
+        f.bc[i] = load8(row0 + n, valid, p.aligned & 2);
+    }
+}
+
+struct Step {
+    float2 size;
+    float B[SPT], C[SPT];
+
+    __device__ __forceinline__ void read(const float2 *sizes, const float *b, const float *c) {
+        size = *sizes;
+#pragma unroll
+        for (int i = 0; i < SPT; i += 4) {
+            *(float4 *) (B + i) = *(const float4 *) (b + i);
+            *(float4 *) (C + i) = *(const float4 *) (c + i);
+        }
+    }
+};
+
+extern "C" __global__ __launch_bounds__(THREADS, THREADS == 128 ? 3 : 1) void
+selective_scan_forward(const __grid_constant__ ScanParams p) {
+    // (delta, delta u). Channel 8 g + k of the tile is at k GROUPS + g, and rows are GROUPS longer than their content,
+    // so that the threads of a warp, each with eight channels of one step, write to different banks.
+    __shared__ __align__(16) float2 steps[TILE][SLOTS + GROUPS];
+    __shared__ __align__(16) float bc[2][TILE][NPAD];
+    __shared__ __align__(16) float ys[TILE][SLOTS + 2];
+    __shared__ __align__(16) float channel[2][SLOTS];      // bias, skip
+    __shared__ float open[TILE];                                // 0 where a document begins, else 1
+
+    const int tid = threadIdx.x, lane = tid & 31;
+    const int slot = tid / 32 * CW + lane / LPC, c = slot % GROUPS * 8 + slot / GROUPS;
+    const int c0 = blockIdx.x * TC, d = c0 + c, n0 = lane % LPC * SPT;
+    const i64 b = blockIdx.z, split = blockIdx.y;
+    const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
+    const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
+
+    float A2[SPT], h[SPT];
+    const float *start = p.splits > 1 ? p.carry + (b * p.splits + split) * p.D * STATES : p.h0 ? p.h0 + b * p.D * STATES : nullptr;
+#pragma unroll
+    for (int i = 0; i < SPT; i++) {
+        const bool real = d < p.D && n0 + i < STATES;
+        A2[i] = real ? p.A[(i64) d * STATES + n0 + i] * LOG2E : 0.f;
+        h[i] = real && start ? start[(i64) d * STATES + n0 + i] : 0.f;
+    }
+    for (int i = tid; i < SLOTS; i += THREADS) {
+        channel[0][i] = p.bias && c0 + i < p.D ? p.bias[c0 + i] : 0.f;
+        channel[1][i] = p.skip && c0 + i < p.D ? p.skip[c0 + i] : 0.f;
+    }
+    // Columns of B and C that no state has stay zero.
+    for (int i = tid; i < 2 * TILE * NPAD; i += THREADS) (&bc[0][0][0])[i] = 0.f;
+    __syncthreads();
+
+    Fetched next;
+    if (first < last) fetch(next, p, b, first * TILE, (int) min((i64) TILE, p.L - first * TILE), c0, tid);
+
+    for (i64 tile = first; tile < last; tile++) {
+        const i64 l = tile * TILE;
+        const int rows = (int) min((i64) TILE, p.L - l);
+        Packed8 u[VPT], z[VPT];
+#pragma unroll
+        for (int i = 0; i < VPT; i++) {
+            const Place q = place(i, tid, p.D - c0, rows);
+            u[i] = next.u[i];
+            z[i] = next.z[i];
+            if (q.row < TILE) {
+                float uv[8], step[8];
+                unpack(u[i], uv);
+                unpack(next.delta[i], step);
+                step_sizes(step, channel[0] + q.column, q.row < rows, p.softplus);
+#pragma unroll
+                for (int k = 0; k < 8; k++) steps[q.row][k * GROUPS + q.column / 8] = make_float2(step[k], step[k] * uv[k]);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < VBC; i++) {
+            const int index = tid + i * THREADS, row = index / BV % TILE, n = index % BV * 8;
+            float v[8];
+            unpack(next.bc[i], v);
+            if (index < 2 * TILE * BV) {
+#pragma unroll
+                for (int k = 0; k < 8; k++)
+                    if (n + k < STATES) bc[index / (TILE * BV)][row][n + k] = v[k];
+            }
+        }
+        if (RESETS && tid < TILE) open[tid] = tid < rows && p.reset[b * p.L + l + tid] ? 0.f : 1.f;
+        __syncthreads();
+
+        if (tile + 1 < last) fetch(next, p, b, l + TILE, (int) min((i64) TILE, p.L - l - TILE), c0, tid);
+        if (p.states && d < p.D) {
+            float *saved = p.states + ((b * tiles + tile) * p.D + d) * STATES + n0;
+            if (STATES % 4 == 0) {
+#pragma unroll
+                for (int i = 0; i < SPT; i += 4)
+                    if (n0 + i < STATES) *(float4 *) (saved + i) = make_float4(h[i], h[i + 1], h[i + 2], h[i + 3]);
+            } else {
+#pragma unroll
+                for (int i = 0; i < SPT; i++)
+                    if (n0 + i < STATES) saved[i] = h[i];
+            }
+        }
+
+        Step ahead[AHEAD];
+#pragma unroll
+        for (int j = 0; j < AHEAD; j++) ahead[j].read(&steps[j][slot], &bc[0][j][n0], &bc[1][j][n0]);
+#pragma unroll 2
+        for (int t = 0; t < TILE; t += 4) {
+            float y[4];
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                const Step s = ahead[j % AHEAD];
+                const int later = (t + j + AHEAD) % TILE;
+                ahead[j % AHEAD].read(&steps[later][slot], &bc[0][later][n0], &bc[1][later][n0]);
+                y[j] = 0.f;
+#pragma unroll
+                for (int i = 0; i < SPT; i++) {
+                    float a = fast_exp2(s.size.x * A2[i]);
+                    if (RESETS) a *= open[t + j];
+                    h[i] = a * h[i] + s.size.y * s.B[i];
+                    y[j] += s.C[i] * h[i];
+                }
+            }
+            lane_sums<1, LPC, 4>(y, lane);
+            if (keeps<1, LPC, 4>(lane)) {
+#pragma unroll
+                for (int j = 0; j < at_least_one(4 / LPC); j++) ys[t + kept_index<1, LPC, 4>(lane) + j][c] = y[j];
+            }
+        }
+        __syncthreads();
+
+#pragma unroll
+        for (int i = 0; i < VPT; i++) {
+            const Place q = place(i, tid, p.D - c0, rows);
+            if (q.valid <= 0) continue;
+            float uv[8], zv[8], y[8];
+            unpack(u[i], uv);
+#pragma unroll
+            for (int k = 0; k < 8; k += 2) *(float2 *) (y + k) = *(const float2 *) &ys[q.row][q.column + k];
+#pragma unroll
+            for (int k = 0; k < 8; k++) y[k] += channel[1][q.column + k] * uv[k];
+            if (p.z) {
+                unpack(z[i], zv);
+#pragma unroll
+                for (int k = 0; k < 8; k++) y[k] *= zv[k] * sigmoid(zv[k]);
+            }
+            store8(p.out + b * p.outB + (l + q.row) * p.outL + c0 + q.column, y, q.valid, p.aligned & 1);
+        }
+    }
+
+    if (p.hLast && split == p.splits - 1 && d < p.D) {
+#pragma unroll
+        for (int i = 0; i < SPT; i++)
+            if (n0 + i < STATES) p.hLast[(b * p.D + d) * STATES + n0 + i] = h[i];
+    }
+}
