@@ -157,6 +157,7 @@ class Conv:
                 setattr(p, name + "L", value.stride(1))
         p.L, p.D, p.parts = self.L, self.D, self.batch * -(-self.L // self.steps[1])
         p.aligned = int(_aligned(*[tensors.get(n) for n in ("x", "out", "dout", "dx")]))
+        p.aligned += 2 * int(self.weight.data_ptr() % 16 == 0)
         return p
 
     def forward(self):
@@ -172,5 +173,5 @@ class Conv:
     def backward(self):
         p = self.params(**self.g)
         self.m.launch("causal_conv_backward", (self.blocks, -(-self.L // self.steps[1]), self.batch), 256, p)
-        self.m.launch("causal_conv_sum_parameters", (-(-self.D * (self.W + 1) // 256), 1, 1), 256, p)
+        self.m.launch("causal_conv_sum_parameters", (-(-self.D * (self.W + 1) // 32), 1, 1), 256, p)
         return self.g

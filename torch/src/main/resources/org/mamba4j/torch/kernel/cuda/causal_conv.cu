@@ -18,7 +18,7 @@
 // Launch, a block being 32 groups of four channels by 8 groups of steps (causal_conv_geometry has the steps of a block):
 //   causal_conv_forward: grid (ceil(D / 128), ceil(L / (8 CONV_STEPS)), batch), block 256;
 //   causal_conv_backward: grid (ceil(D / 128), ceil(L / (8 BACK_STEPS)), batch), block 256;
-//   causal_conv_sum_parameters: grid (ceil(D (W + 1) / 256)), block 256, parts = the y and z of backward's grid.
+//   causal_conv_sum_parameters: grid (ceil(D (W + 1) / 32)), block 256, parts = the y and z of backward's grid.
 #include "common.cuh"
 
 #ifndef CONV_W
@@ -28,7 +28,7 @@
 #define RESETS 0
 #endif
 #ifndef CONV_STEPS
-#define CONV_STEPS 16
+#define CONV_STEPS 32
 #endif
 #ifndef BACK_STEPS
 #define BACK_STEPS 32
@@ -38,7 +38,8 @@
 #endif
 #define W CONV_W
 #define V 4                                         // channels per thread
-#define AHEAD 4                                     // steps loaded before they are needed
+#define AHEAD 8                                     // steps loaded before they are needed, forward
+#define BACK_AHEAD 4                                // and backward
 
 struct ConvParams {
     const io_t *x, *before;                         // (batch,L,D), (batch,W-1,D); the latter may be null
@@ -51,7 +52,9 @@ struct ConvParams {
     float *partial;                                 // (parts,W+1,D) workspace
     i64 xB, xL, outB, outL, doutB, doutL, dxB, dxL;
     i64 L;
-    int D, aligned, parts;
+    int D;
+    int aligned;                                    // bit 0: the (.,L,D) tensors, rows too, and `before`; bit 1: weight: 16 bytes
+    int parts;
 };
 
 // For the host: steps per block forward and backward.
@@ -71,8 +74,13 @@ __device__ __forceinline__ void parameters(const ConvParams &p, int c, int valid
 #pragma unroll
     for (int i = 0; i < V; i++) {
         bias[i] = i < valid && p.bias ? __ldg(p.bias + c + i) : 0.f;
+        if (W == 4 && (p.aligned & 2)) {
+            const float4 four = i < valid ? __ldg((const float4 *) p.weight + c + i) : make_float4(0.f, 0.f, 0.f, 0.f);
+            w[0][i] = four.x, w[1 % W][i] = four.y, w[2 % W][i] = four.z, w[3 % W][i] = four.w;
+        } else {
 #pragma unroll
-        for (int k = 0; k < W; k++) w[k][i] = i < valid ? __ldg(p.weight + (i64) (c + i) * W + k) : 0.f;
+            for (int k = 0; k < W; k++) w[k][i] = i < valid ? __ldg(p.weight + (i64) (c + i) * W + k) : 0.f;
+        }
     }
 }
 
@@ -149,23 +157,23 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
         const int rows = (int) min((i64) (BACK_STEPS + W - 1), p.L - from);
         const io_t *in = p.x + b * p.xB + from * p.xL + c, *dout = p.dout + b * p.doutB + from * p.doutL + c;
         io_t *to = p.dx + b * p.dxB + (from - (W - 1)) * p.dxL + c;
-        Packed<V> nextX[AHEAD], nextG[AHEAD];
+        Packed<V> nextX[BACK_AHEAD], nextG[BACK_AHEAD];
 #pragma unroll
-        for (int j = 0; j < AHEAD; j++, in += p.xL, dout += p.doutL) {
+        for (int j = 0; j < BACK_AHEAD; j++, in += p.xL, dout += p.doutL) {
             nextX[j] = load<V>(in, j < rows ? valid : 0, p.aligned & 1);
             nextG[j] = load<V>(dout, j < rows ? valid : 0, p.aligned & 1);
         }
 #pragma unroll 1
-        for (int s0 = 0; s0 < BACK_STEPS + W - 1; s0 += AHEAD) {
+        for (int s0 = 0; s0 < BACK_STEPS + W - 1; s0 += BACK_AHEAD) {
 #pragma unroll
-            for (int j = 0; j < AHEAD; j++, in += p.xL, dout += p.doutL, to += p.dxL) {
+            for (int j = 0; j < BACK_AHEAD; j++, in += p.xL, dout += p.doutL, to += p.dxL) {
                 const int s = s0 + j;
                 const bool begin = begins(p, b, from + s);
                 push(x, nextX[j], begin);
                 reach = begin ? 0 : min(reach + 1, W - 1);
                 float g[V];
                 unpack(nextG[j], g);
-                const int wanted = s + AHEAD < rows ? valid : 0;
+                const int wanted = s + BACK_AHEAD < rows ? valid : 0;
                 nextX[j] = load<V>(in, wanted, p.aligned & 1);
                 nextG[j] = load<V>(dout, wanted, p.aligned & 1);
 #pragma unroll
@@ -183,7 +191,7 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
 #pragma unroll
                     for (int k = 0; k < W; k++)
                         if (!RESETS || W - 1 - k <= reach) dx[k][i] += w[k][i] * g[i];
-                    if (s0 < BACK_STEPS) {                          // AHEAD divides BACK_STEPS
+                    if (s0 < BACK_STEPS) {                          // BACK_AHEAD divides BACK_STEPS
 #pragma unroll
                         for (int k = 0; k < W; k++) share[k][i] += g[i] * x[k][i];
                         share[W][i] += g[i];
@@ -210,12 +218,20 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
     }
 }
 
+// A block adds up 32 parameters' parts, each by eight threads, so that few loads wait for one another.
 extern "C" __global__ __launch_bounds__(256) void causal_conv_sum_parameters(const __grid_constant__ ConvParams p) {
-    const int index = blockIdx.x * 256 + threadIdx.x, k = index / p.D, d = index % p.D;
-    if (k > W) return;
+    __shared__ float shares[8][32];
+    const int index = blockIdx.x * 32 + threadIdx.x % 32, k = index / p.D, d = index % p.D;
     float sum = 0.f;
-#pragma unroll 8
-    for (i64 i = 0; i < p.parts; i++) sum += p.partial[(i * (W + 1) + k) * p.D + d];
+    if (k <= W) {
+#pragma unroll 4
+        for (i64 i = threadIdx.x / 32; i < p.parts; i += 8) sum += p.partial[(i * (W + 1) + k) * p.D + d];
+    }
+    shares[threadIdx.x / 32][threadIdx.x % 32] = sum;
+    __syncthreads();
+    if (threadIdx.x >= 32 || k > W) return;
+#pragma unroll
+    for (int i = 1; i < 8; i++) sum += shares[i][threadIdx.x];
     if (k < W) {
         p.dweight[(i64) d * W + k] = sum;
     } else if (p.dbias) {

@@ -54,15 +54,15 @@ __device__ __forceinline__ float sigmoid(float x) { return fast_rcp(1.f + fast_e
 // log(1 + exp(x)); a series where 1 + exp(x) would round exp(x) away, x itself where exp(x) would overflow.
 __device__ __forceinline__ float softplus(float x) {
     float e = fast_exp2(x * LOG2E);
-    float series = e * (1.f + e * (-.5f + e * (.33333333f + e * -.25f)));
+    float series = e * (1.f + e * (-.5f + e * .33333333f));
     float log = LN2 * fast_log2(1.f + e);
-    return x > 20.f ? x : (e < .03125f ? series : log);
+    return x > 20.f ? x : (e < .0078125f ? series : log);
 }
 
 // Derivative of softplus at the point whose softplus is y: 1 - exp(-y), by a series where that would cancel.
 __device__ __forceinline__ float softplus_slope(float y) {
-    float series = y * (1.f + y * (-.5f + y * (.16666667f + y * -.041666668f)));
-    return y < .03125f ? series : 1.f - fast_exp2(-LOG2E * y);
+    float series = y * (1.f + y * (-.5f + y * .16666667f));
+    return y < .015625f ? series : 1.f - fast_exp2(-LOG2E * y);
 }
 
 // ---- V neighbouring elements (4 or 8): the unit of global memory access ----------------------------------------------
@@ -163,6 +163,9 @@ __device__ __forceinline__ void store(io_t *p, const float (&v)[V], int valid, b
 __device__ __forceinline__ Packed8 load8(const io_t *p, int valid, bool aligned) { return load<8>(p, valid, aligned); }
 
 __device__ __forceinline__ void store8(io_t *p, const float (&v)[8], int valid, bool aligned) { store<8>(p, v, valid, aligned); }
+
+// Asks for the line at p to be brought to the second-level cache.
+__device__ __forceinline__ void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
 // ---- sums over lanes -------------------------------------------------------------------------------------------------
 

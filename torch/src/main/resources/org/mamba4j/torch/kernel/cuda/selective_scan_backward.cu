@@ -53,9 +53,8 @@
 // Channel 8 g + k of the tile is at k GROUPS + g of each row ("slot"): threads that load eight channels each then write
 // neighbouring words. Rows are a little longer than that, so that lanes at four different steps hit other banks.
 struct Shared {
-    float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u)
+    float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
     float b[TILE][NPAD], c[TILE][NPAD];
-    float y[TILE][SLOTS + 8], du[TILE][SLOTS + 8], ddelta[TILE][SLOTS + 8];
     float4 states[SUBS - 1][SPT / 4][THREADS];      // h after each SUB steps
     float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels
     float open[TILE];
@@ -76,6 +75,13 @@ struct Tile {
     __device__ __forceinline__ int valid(int i, int channels) const {
         return row(i) < rows ? min(TC - column(i), channels - c0 - column(i)) : 0;
     }
+
+    // Address of the i-th eight elements: what is the same for all threads apart from what is not, so that the 64-bit
+    // multiplications are done once per warp. (Rows less than 2^26 elements apart.)
+    template <class T>
+    __device__ __forceinline__ T *at(T *tensor, i64 batchStride, i64 rowStride, int i) const {
+        return tensor + (b * batchStride + l * rowStride + c0) + (row(i) * (int) rowStride + column(i));
+    }
 };
 
 __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const Tile &w) {
@@ -83,14 +89,13 @@ __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const 
     for (int i = 0; i < VPT; i++) {
         const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
         if (row >= TILE) break;
-        const i64 t = w.l + row, c = w.c0 + column;
-        const Packed8 up = load8(p.u + w.b * p.uB + t * p.uL + c, valid, p.aligned & 1);
-        const Packed8 dp = load8(p.delta + w.b * p.deltaB + t * p.deltaL + c, valid, p.aligned & 1);
-        const Packed8 gp = load8(p.dout + w.b * p.doutB + t * p.doutL + c, valid, p.aligned & 1);
+        const Packed8 up = load8(w.at(p.u, p.uB, p.uL, i), valid, p.aligned & 1);
+        const Packed8 dp = load8(w.at(p.delta, p.deltaB, p.deltaL, i), valid, p.aligned & 1);
+        const Packed8 gp = load8(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1);
         float u[8], delta[8], dy[8];
         unpack(gp, dy);
         if (p.z) {
-            const Packed8 zp = load8(p.z + w.b * p.zB + t * p.zL + c, valid, p.aligned & 1);
+            const Packed8 zp = load8(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1);
             float z[8];
             unpack(zp, z);
 #pragma unroll
@@ -105,10 +110,9 @@ __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const 
     for (int index = w.tid; index < 2 * TILE * BV; index += THREADS) {
         const bool isC = index >= TILE * BV;
         const int row = index / BV % TILE, n = index % BV * 8;
-        const i64 t = w.l + row;
-        const io_t *source = isC ? p.C + w.b * p.cB + t * p.cL : p.B + w.b * p.bB + t * p.bL;
+        const io_t *source = isC ? p.C + w.b * p.cB + w.l * p.cL : p.B + w.b * p.bB + w.l * p.bL;
         float v[8];
-        unpack(load8(source + n, row < w.rows ? STATES - n : 0, p.aligned & 2), v);
+        unpack(load8(source + (row * (int) (isC ? p.cL : p.bL) + n), row < w.rows ? STATES - n : 0, p.aligned & 2), v);
 #pragma unroll
         for (int k = 0; k < 8; k++)
             if (n + k < STATES) (isC ? s.c : s.b)[row][n + k] = v[k];
@@ -116,31 +120,46 @@ __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const 
     if (RESETS && w.tid < TILE) s.open[w.tid] = w.tid < w.rows && p.reset[w.b * p.L + w.l + w.tid] ? 0.f : 1.f;
 }
 
+// Brings the tile before this one to the second-level cache while this one is worked on.
+__device__ __forceinline__ void prefetch_tile(const ScanParams &p, Tile w) {
+    w.l -= TILE;
+#pragma unroll 1
+    for (int i = 0; i < VPT; i++) {
+        if (w.row(i) >= TILE || w.c0 + w.column(i) >= p.D) break;
+        prefetch(w.at(p.u, p.uB, p.uL, i));
+        prefetch(w.at(p.delta, p.deltaB, p.deltaL, i));
+        prefetch(w.at(p.dout, p.doutB, p.doutL, i));
+        if (p.z) prefetch(w.at(p.z, p.zB, p.zL, i));
+    }
+    if (w.tid < TILE) {
+        prefetch(p.B + w.b * p.bB + w.l * p.bL + w.tid * (int) p.bL);
+        prefetch(p.C + w.b * p.cB + w.l * p.cL + w.tid * (int) p.cL);
+    }
+}
+
 __device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p, const Tile &w) {
 #pragma unroll 1
     for (int i = 0; i < VPT; i++) {
         const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
         if (valid <= 0) continue;
-        const i64 t = w.l + row, c = w.c0 + column;
-        float du[8], dd[8];
+        float y[8], du[8], dd[8];
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            du[k] = s.du[row][k * GROUPS + column / 8];
-            dd[k] = s.ddelta[row][k * GROUPS + column / 8];
+            const float4 v = s.v[row][k * GROUPS + column / 8];
+            y[k] = v.x, du[k] = v.y, dd[k] = v.z;
         }
-        store8(p.du + w.b * p.duB + t * p.duL + c, du, valid, p.aligned & 1);
-        store8(p.ddelta + w.b * p.ddeltaB + t * p.ddeltaL + c, dd, valid, p.aligned & 1);
+        store8(w.at(p.du, p.duB, p.duL, i), du, valid, p.aligned & 1);
+        store8(w.at(p.ddelta, p.ddeltaB, p.ddeltaL, i), dd, valid, p.aligned & 1);
         if (p.z) {
-            float z[8], dout[8], y[8];
-            unpack(load8(p.z + w.b * p.zB + t * p.zL + c, valid, p.aligned & 1), z);
-            unpack(load8(p.dout + w.b * p.doutB + t * p.doutL + c, valid, p.aligned & 1), dout);
+            float z[8], dout[8];
+            unpack(load8(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1), z);
+            unpack(load8(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1), dout);
 #pragma unroll
             for (int k = 0; k < 8; k++) {
-                y[k] = s.y[row][k * GROUPS + column / 8];
                 const float gate = sigmoid(z[k]);
                 y[k] *= dout[k] * gate * (1.f + z[k] * (1.f - gate));
             }
-            store8(p.dz + w.b * p.dzB + t * p.dzL + c, y, valid, p.aligned & 1);
+            store8(w.at(p.dz, p.dzB, p.dzL, i), y, valid, p.aligned & 1);
         }
     }
 }
@@ -222,6 +241,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
             h[i] = d < p.D && n0 + i < STATES ? __ldg(p.states + (b * tiles + tile) * plane + at + i) : 0.f;
         const float4 start[2] = {make_float4(h[0], h[1], h[2], h[3]), make_float4(h[SPT - 4], h[SPT - 3], h[SPT - 2], h[SPT - 1])};
         __syncthreads();
+        if (tile > first) prefetch_tile(p, w);
 
         for (int sub = 0; sub < SUBS - 1; sub++) {
 #pragma unroll
@@ -309,15 +329,15 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                 }
                 lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dx, lane);
                 lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dd, lane);
+                __syncwarp();
                 if (keeps<STATE_LANE, STATE_LANE * LPC, 4>(lane)) {
 #pragma unroll
                     for (int k = 0; k < KEPT; k++) {
                         const int t = sub * SUB + half + kept_index<STATE_LANE, STATE_LANE * LPC, 4>(lane) + k;
                         const float4 v = s.v[t][slot];
                         const float ddelta = (dd[k] * LN2 + dx[k] * v.w) * (p.softplus ? softplus_slope(v.x) : 1.f);
-                        s.y[t][slot] = y[half + k] + skip * v.w;
-                        s.du[t][slot] = dx[k] * v.x + skip * v.z;
-                        s.ddelta[t][slot] = ddelta;
+                        // The channel's other lanes have read this step: __syncwarp above.
+                        s.v[t][slot] = make_float4(y[half + k] + skip * v.w, dx[k] * v.x + skip * v.z, ddelta, 0.f);
                         dskip += v.z * v.w;
                         if (t < w.rows) dbias += ddelta;
                     }

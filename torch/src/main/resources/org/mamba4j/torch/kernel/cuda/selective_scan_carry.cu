@@ -36,24 +36,44 @@
 #define FORGOTTEN -26.f
 
 template <bool ADJOINT>
-struct FetchedEnds {
-    Packed8 delta[VPT], u[VPT], z[VPT], bc[VBC];    // u: dout if ADJOINT; z only then
+struct Fetcher {
+    const io_t *delta[VPT], *u[VPT], *z[VPT], *bc[VBC];         // u: dout if ADJOINT; z only then
+    Packed8 deltav[VPT], uv[VPT], zv[VPT], bcv[VBC];
 
-    __device__ __forceinline__ void fetch(const ScanParams &p, i64 b, i64 l, int rows, int c0, int tid) {
+    __device__ __forceinline__ void begin(const ScanParams &p, i64 b, i64 l, int c0, int tid) {
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
-            const int index = tid + i * THREADS, row = index / 4;
-            const int valid = row < rows ? p.D - c0 - index % 4 * 8 : 0;
-            const i64 t = l + row, c = c0 + index % 4 * 8;
-            delta[i] = load8(p.delta + b * p.deltaB + t * p.deltaL + c, valid, p.aligned & 1);
-            u[i] = load8(ADJOINT ? p.dout + b * p.doutB + t * p.doutL + c : p.u + b * p.uB + t * p.uL + c, valid, p.aligned & 1);
-            if (ADJOINT && p.z) z[i] = load8(p.z + b * p.zB + t * p.zL + c, valid, p.aligned & 1);
+            const int index = tid + i * THREADS;
+            const i64 t = l + index / 4, c = c0 + index % 4 * 8;
+            delta[i] = p.delta + b * p.deltaB + t * p.deltaL + c;
+            u[i] = ADJOINT ? p.dout + b * p.doutB + t * p.doutL + c : p.u + b * p.uB + t * p.uL + c;
+            z[i] = p.z + b * p.zB + t * p.zL + c;
         }
 #pragma unroll
         for (int i = 0; i < VBC; i++) {
-            const int index = tid + i * THREADS, row = index / BV, n = index % BV * 8;
-            const io_t *row0 = ADJOINT ? p.C + b * p.cB + (l + row) * p.cL : p.B + b * p.bB + (l + row) * p.bL;
-            bc[i] = load8(row0 + n, row < rows ? STATES - n : 0, p.aligned & 2);
+            const int index = tid + i * THREADS, n = index % BV * 8;
+            const i64 t = l + index / BV;
+            bc[i] = n + (ADJOINT ? p.C + b * p.cB + t * p.cL : p.B + b * p.bB + t * p.bL);
+        }
+    }
+
+    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid) {
+        const i64 step = ADJOINT ? TILE : -TILE;
+#pragma unroll
+        for (int i = 0; i < VPT; i++) {
+            const int index = tid + i * THREADS, valid = index / 4 < rows ? p.D - c0 - index % 4 * 8 : 0;
+            deltav[i] = load8(delta[i], valid, p.aligned & 1);
+            uv[i] = load8(u[i], valid, p.aligned & 1);
+            if (ADJOINT && p.z) zv[i] = load8(z[i], valid, p.aligned & 1);
+            delta[i] += step * p.deltaL;
+            u[i] += step * (ADJOINT ? p.doutL : p.uL);
+            z[i] += step * p.zL;
+        }
+#pragma unroll
+        for (int i = 0; i < VBC; i++) {
+            const int index = tid + i * THREADS;
+            bcv[i] = load8(bc[i], index / BV < rows ? STATES - index % BV * 8 : 0, p.aligned & 2);
+            bc[i] += step * (ADJOINT ? p.cL : p.bL);
         }
     }
 };
@@ -65,7 +85,7 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
     __shared__ float sums[WARPS][32], bias[32];
 
     const int tid = threadIdx.x, lane = tid & 31, warp = tid / 32;
-    const int c0 = blockIdx.x * 32, d = c0 + lane, slot = lane % 8 * 4 + lane / 8;
+    const int c0 = blockIdx.x * 32, d = c0 + lane % 4 * 8 + lane / 4;     // lane: the place of its channel in `steps`
     const i64 b = blockIdx.z, split = blockIdx.y + (ADJOINT ? 1 : 0);
     const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
     const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
@@ -80,14 +100,15 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
             A2[q][i] = d < p.D && n < STATES ? p.A[(i64) d * STATES + n] * LOG2E : -1e30f;
             end[q][i] = 0.f;
         }
-    if (tid < 32) bias[tid] = p.bias && d < p.D ? p.bias[d] : 0.f;
+    if (tid < 32) bias[tid] = p.bias && c0 + tid < p.D ? p.bias[c0 + tid] : 0.f;
     for (int i = tid; i < TILE * WIDTH; i += THREADS) (&bc[0][0])[i] = 0.f;
     __syncthreads();
 
     bool alive = true, closed = false;
-    FetchedEnds<ADJOINT> next;
+    Fetcher<ADJOINT> next;
     i64 tile = ADJOINT ? first : last - 1;
-    if (first < last) next.fetch(p, b, tile * TILE, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
+    next.begin(p, b, tile * TILE, c0, tid);
+    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
     for (i64 count = first; count < last; count++) {
         const i64 l = tile * TILE;
         const int rows = (int) min((i64) TILE, p.L - l);
@@ -96,15 +117,15 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
             const int index = tid + i * THREADS, row = index / 4, column = index % 4 * 8;
             if (row >= TILE) continue;
             float step[8], v[8];
-            unpack(next.delta[i], step);
+            unpack(next.deltav[i], step);
             step_sizes(step, bias + column, row < rows, p.softplus);
-            unpack(next.u[i], v);
+            unpack(next.uv[i], v);
             if (!ADJOINT) {
 #pragma unroll
                 for (int k = 0; k < 8; k++) v[k] *= step[k];
             } else if (p.z) {
                 float zv[8];
-                unpack(next.z[i], zv);
+                unpack(next.zv[i], zv);
 #pragma unroll
                 for (int k = 0; k < 8; k++) v[k] *= zv[k] * sigmoid(zv[k]);
             }
@@ -115,7 +136,7 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
         for (int i = 0; i < VBC; i++) {
             const int index = tid + i * THREADS, n = index % BV * 8;
             float v[8];
-            unpack(next.bc[i], v);
+            unpack(next.bcv[i], v);
             if (index < TILE * BV) {
 #pragma unroll
                 for (int k = 0; k < 8; k++)
@@ -132,13 +153,13 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
             if (closed && !ADJOINT) from = 31 - __clz(resets);
         }
         tile += ADJOINT ? 1 : -1;
-        if (count + 1 < last && !closed) next.fetch(p, b, tile * TILE, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
+        if (count + 1 < last && !closed) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
 
         if (alive) {
 #pragma unroll 4
             for (int k = 0; k < to - from; k++) {
                 const int t = ADJOINT ? from + k : to - 1 - k;
-                const float2 s = steps[t][slot];
+                const float2 s = steps[t][lane];
                 if (ADJOINT) S += s.x;
 #pragma unroll
                 for (int q = 0; q < QPW; q++) {

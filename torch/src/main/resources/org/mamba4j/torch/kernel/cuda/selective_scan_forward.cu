@@ -38,46 +38,69 @@
 // For the host: channels per block, threads, bytes of dynamic shared memory, steps per tile, N padded.
 extern "C" __device__ int selective_scan_forward_geometry[5] = {TC, THREADS, 0, TILE, NPAD};
 
-struct Fetched {
-    Packed8 u[VPT], delta[VPT], z[VPT], bc[VBC];
-};
-
 struct Place {
-    int row, column, valid;
+    int row, column;
+
+    // The eight elements that thread `tid` loads, and stores, in its i-th turn.
+    __device__ __forceinline__ Place(int i, int tid) : row((tid + i * THREADS) / GROUPS), column((tid + i * THREADS) % GROUPS * 8) {}
+
+    __device__ __forceinline__ int valid(int rows, int channels) const { return row < rows ? min(TC - column, channels - column) : 0; }
 };
 
-// The eight elements that thread `tid` loads, and stores, in its i-th turn.
-__device__ __forceinline__ Place place(int i, int tid, int channels, int rows) {
-    const int index = tid + i * THREADS;
-    Place q;
-    q.row = index / GROUPS;
-    q.column = index % GROUPS * 8;
-    q.valid = q.row < rows ? min(TC - q.column, channels - q.column) : 0;
-    return q;
-}
+// Reads tile after tile; where to read next is kept as pointers, since 64-bit index arithmetic would cost as much per
+// tile as a tenth of the scan.
+struct Fetcher {
+    const io_t *u[VPT], *delta[VPT], *z[VPT], *bc[VBC];
+    Packed8 uv[VPT], deltav[VPT], zv[VPT], bcv[VBC];
 
-__device__ __forceinline__ void fetch(Fetched &f, const ScanParams &p, i64 b, i64 l, int rows, int c0, int tid) {
+    __device__ __forceinline__ void begin(const ScanParams &p, i64 b, i64 l, int c0, int tid) {
 #pragma unroll
-    for (int i = 0; i < VPT; i++) {
-        const Place q = place(i, tid, p.D - c0, rows);
-        const i64 t = l + q.row, c = c0 + q.column;
-        f.u[i] = load8(p.u + b * p.uB + t * p.uL + c, q.valid, p.aligned & 1);
-        f.delta[i] = load8(p.delta + b * p.deltaB + t * p.deltaL + c, q.valid, p.aligned & 1);
-        if (p.z) f.z[i] = load8(p.z + b * p.zB + t * p.zL + c, q.valid, p.aligned & 1);
-    }
+        for (int i = 0; i < VPT; i++) {
+            const Place q(i, tid);
+            const i64 t = l + q.row, c = c0 + q.column;
+            u[i] = p.u + b * p.uB + t * p.uL + c;
+            delta[i] = p.delta + b * p.deltaB + t * p.deltaL + c;
+            z[i] = p.z + b * p.zB + t * p.zL + c;
+        }
 #pragma unroll
-    for (int i = 0; i < VBC; i++) {
-        const int index = tid + i * THREADS, row = index / BV % TILE, n = index % BV * 8;
-        const bool isC = index >= TILE * BV;
-        const int valid = row < rows && index < 2 * TILE * BV ? STATES - n : 0;
-        const io_t *row0 = isC ? p.C + b * p.cB + (l + row) * p.cL : p.B + b * p.bB + (l + row) * p.bL;
-        f.bc[i] = load8(row0 + n, valid, p.aligned & 2);
+        for (int i = 0; i < VBC; i++) {
+            const int index = tid + i * THREADS, row = index / BV % TILE, n = index % BV * 8;
+            bc[i] = n + (index >= TILE * BV ? p.C + b * p.cB + (l + row) * p.cL : p.B + b * p.bB + (l + row) * p.bL);
+        }
     }
-}
+
+    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid) {
+#pragma unroll
+        for (int i = 0; i < VPT; i++) {
+            const int valid = Place(i, tid).valid(rows, p.D - c0);
+            uv[i] = load8(u[i], valid, p.aligned & 1);
+            deltav[i] = load8(delta[i], valid, p.aligned & 1);
+            if (p.z) zv[i] = load8(z[i], valid, p.aligned & 1);
+            u[i] += TILE * p.uL;
+            delta[i] += TILE * p.deltaL;
+            z[i] += TILE * p.zL;
+        }
+#pragma unroll
+        for (int i = 0; i < VBC; i++) {
+            const int index = tid + i * THREADS;
+            const int valid = index / BV % TILE < rows && index < 2 * TILE * BV ? STATES - index % BV * 8 : 0;
+            bcv[i] = load8(bc[i], valid, p.aligned & 2);
+            bc[i] += TILE * (index >= TILE * BV ? p.cL : p.bL);
+        }
+    }
+};
 
 struct Step {
     float2 size;
     float B[SPT], C[SPT];
+
+    __device__ __forceinline__ void decays(float (&a)[SPT], const float (&A2)[SPT], const float &open) const {
+#pragma unroll
+        for (int i = 0; i < SPT; i++) {
+            a[i] = fast_exp2(size.x * A2[i]);
+            if (RESETS) a[i] *= open;
+        }
+    }
 
     __device__ __forceinline__ void read(const float2 *sizes, const float *b, const float *c) {
         size = *sizes;
@@ -122,8 +145,16 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
     for (int i = tid; i < 2 * TILE * NPAD; i += THREADS) (&bc[0][0][0])[i] = 0.f;
     __syncthreads();
 
-    Fetched next;
-    if (first < last) fetch(next, p, b, first * TILE, (int) min((i64) TILE, p.L - first * TILE), c0, tid);
+    Fetcher next;
+    next.begin(p, b, first * TILE, c0, tid);
+    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - first * TILE), c0, tid);
+    io_t *out[VPT];
+#pragma unroll
+    for (int i = 0; i < VPT; i++) {
+        const Place q(i, tid);
+        out[i] = p.out + b * p.outB + (first * TILE + q.row) * p.outL + c0 + q.column;
+    }
+    float *saved = p.states ? p.states + ((b * tiles + first) * p.D + d) * STATES + n0 : nullptr;
 
     for (i64 tile = first; tile < last; tile++) {
         const i64 l = tile * TILE;
@@ -131,13 +162,13 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
         Packed8 u[VPT], z[VPT];
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
-            const Place q = place(i, tid, p.D - c0, rows);
-            u[i] = next.u[i];
-            z[i] = next.z[i];
+            const Place q(i, tid);
+            u[i] = next.uv[i];
+            z[i] = next.zv[i];
             if (q.row < TILE) {
                 float uv[8], step[8];
                 unpack(u[i], uv);
-                unpack(next.delta[i], step);
+                unpack(next.deltav[i], step);
                 step_sizes(step, channel[0] + q.column, q.row < rows, p.softplus);
 #pragma unroll
                 for (int k = 0; k < 8; k++) steps[q.row][k * GROUPS + q.column / 8] = make_float2(step[k], step[k] * uv[k]);
@@ -147,7 +178,7 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
         for (int i = 0; i < VBC; i++) {
             const int index = tid + i * THREADS, row = index / BV % TILE, n = index % BV * 8;
             float v[8];
-            unpack(next.bc[i], v);
+            unpack(next.bcv[i], v);
             if (index < 2 * TILE * BV) {
 #pragma unroll
                 for (int k = 0; k < 8; k++)
@@ -157,9 +188,8 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
         if (RESETS && tid < TILE) open[tid] = tid < rows && p.reset[b * p.L + l + tid] ? 0.f : 1.f;
         __syncthreads();
 
-        if (tile + 1 < last) fetch(next, p, b, l + TILE, (int) min((i64) TILE, p.L - l - TILE), c0, tid);
+        if (tile + 1 < last) next.fetch(p, (int) min((i64) TILE, p.L - l - TILE), c0, tid);
         if (p.states && d < p.D) {
-            float *saved = p.states + ((b * tiles + tile) * p.D + d) * STATES + n0;
             if (STATES % 4 == 0) {
 #pragma unroll
                 for (int i = 0; i < SPT; i += 4)
@@ -169,11 +199,15 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                 for (int i = 0; i < SPT; i++)
                     if (n0 + i < STATES) saved[i] = h[i];
             }
+            saved += (i64) p.D * STATES;
         }
 
+        // Software pipeline: a step's operands are read AHEAD steps, its exponentials taken one step, before it runs.
         Step ahead[AHEAD];
+        float a[SPT];
 #pragma unroll
         for (int j = 0; j < AHEAD; j++) ahead[j].read(&steps[j][slot], &bc[0][j][n0], &bc[1][j][n0]);
+        ahead[0].decays(a, A2, open[0]);
 #pragma unroll 2
         for (int t = 0; t < TILE; t += 4) {
             float y[4];
@@ -182,13 +216,14 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                 const Step s = ahead[j % AHEAD];
                 const int later = (t + j + AHEAD) % TILE;
                 ahead[j % AHEAD].read(&steps[later][slot], &bc[0][later][n0], &bc[1][later][n0]);
+                float after[SPT];
+                ahead[(j + 1) % AHEAD].decays(after, A2, open[(t + j + 1) % TILE]);
                 y[j] = 0.f;
 #pragma unroll
                 for (int i = 0; i < SPT; i++) {
-                    float a = fast_exp2(s.size.x * A2[i]);
-                    if (RESETS) a *= open[t + j];
-                    h[i] = a * h[i] + s.size.y * s.B[i];
+                    h[i] = a[i] * h[i] + s.size.y * s.B[i];
                     y[j] += s.C[i] * h[i];
+                    a[i] = after[i];
                 }
             }
             lane_sums<1, LPC, 4>(y, lane);
@@ -201,8 +236,9 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
 
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
-            const Place q = place(i, tid, p.D - c0, rows);
-            if (q.valid <= 0) continue;
+            const Place q(i, tid);
+            const int valid = q.valid(rows, p.D - c0);
+            if (valid <= 0) continue;
             float uv[8], zv[8], y[8];
             unpack(u[i], uv);
 #pragma unroll
@@ -214,7 +250,8 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
 #pragma unroll
                 for (int k = 0; k < 8; k++) y[k] *= zv[k] * sigmoid(zv[k]);
             }
-            store8(p.out + b * p.outB + (l + q.row) * p.outL + c0 + q.column, y, q.valid, p.aligned & 1);
+            store8(out[i], y, valid, p.aligned & 1);
+            out[i] += TILE * p.outL;
         }
     }
 
