@@ -347,6 +347,19 @@ def sweep():
             print(f"B{batch} L{L} D{D} dt {dt}  ranges: forward/backward us ", "  ".join(line), flush=True)
 
 
+def quick():
+    """A few times of the scan, to compare variants of the kernels."""
+    import torch
+    line = []
+    for batch, L, D, splits, dt in ((8, 2048, 1536, 1, "init"), (8, 2048, 1536, 4, "init"), (8, 2048, 1536, 4, "wide"),
+                                    (1, 131072, 1536, 11, "wide"), (1, 8192, 384, 43, "init")):
+        torch.cuda.empty_cache()
+        sets = scan_sets(batch, L, D, dt, splits, splits)
+        line.append("B%d D%d %d %s %.0f/%.0f" % (batch, D, splits, dt, *time_scan(sets)))
+        del sets
+    print("  ".join(line), flush=True)
+
+
 def profile():
     """One call of each kernel on the first benchmark shape, for ncu."""
     import torch
@@ -364,7 +377,7 @@ def profile():
 
 if __name__ == "__main__":
     a = argparse.ArgumentParser()
-    a.add_argument("what", nargs="+", choices=["build", "check", "huge", "bench", "sanitize", "sweep", "profile"])
+    a.add_argument("what", nargs="+", choices=["build", "check", "huge", "bench", "sanitize", "sweep", "profile", "quick"])
     a.add_argument("--json")
     a = a.parse_args()
     good = True
@@ -382,6 +395,8 @@ if __name__ == "__main__":
             bench(a.json)
         elif what == "profile":
             profile()
+        elif what == "quick":
+            quick()
         else:
             sweep()
         print(f"{what}: {'done' if good else 'FAILED'} in {time.time() - start:.0f} s", flush=True)

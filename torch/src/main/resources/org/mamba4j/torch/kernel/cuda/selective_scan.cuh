@@ -22,12 +22,21 @@
 #define RESETS 0
 #endif
 
-#define TILE (STATES > 128 ? 16 : 32)               // steps per tile and per saved state
+#define TILE (STATES > 64 ? 8 : 32)                 // steps per tile and per saved state
 #define SPT (STATES > 128 ? 8 : 4)                  // states per thread
 #define LANES_NEEDED ceil_div(STATES, SPT)
 #define LPC (LANES_NEEDED <= 1 ? 1 : LANES_NEEDED <= 2 ? 2 : LANES_NEEDED <= 4 ? 4 : LANES_NEEDED <= 8 ? 8 : LANES_NEEDED <= 16 ? 16 : 32)
 #define CW (32 / LPC)                               // channels per warp
 #define NPAD (LPC * SPT)                            // N rounded up to whole lanes; the padding has A = B = C = 0
+
+// The LPC lanes of a channel are STATE_LANE apart. With N = 16, four neighbouring lanes are four channels: then eight
+// neighbouring lanes read only two places of a step's B or C, and a 16-byte read takes two passes of the shared memory
+// instead of four; that memory is what bounds the forward scan otherwise.
+#define STATE_LANE (LPC == 4 ? 4 : 1)
+
+__device__ __forceinline__ int channel_of(int lane) { return lane % STATE_LANE + lane / (STATE_LANE * LPC) * STATE_LANE; }
+
+__device__ __forceinline__ int first_state_of(int lane) { return lane / STATE_LANE % LPC * SPT; }
 
 // One structure for all scan kernels, passed by value. Null pointers switch options off. Strides in elements: *B
 // between batches, *L between steps. 8-byte fields first, so that the layout has no holes.

@@ -44,10 +44,9 @@
 #define BUFFERS (NPAD > 128 ? 1 : 2)
 #define SLOTS (GROUPS * 8)
 
-// Four lanes per channel (N = 9..16): sums over channels go through the tensor cores, see channel_sums. The four lanes
-// that one of its products sums over must be neighbours, so there a channel's lanes are four apart.
+// Four lanes per channel (N = 9..16): sums over channels go through the tensor cores, see channel_sums; the four lanes
+// that one of its products sums over are neighbours there.
 #define BY_TENSOR (STATES > 8 && STATES <= 16)
-#define STATE_LANE (BY_TENSOR ? 4 : 1)              // distance of a channel's lanes
 #define SHARES (BY_TENSOR ? 2 * WARPS : WARPS)      // sums over channels that a block still has to add up
 
 // Channel 8 g + k of the tile is at k GROUPS + g of each row ("slot"): threads that load eight channels each then write
@@ -55,7 +54,7 @@
 struct Shared {
     float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
     float b[TILE][NPAD], c[TILE][NPAD];
-    float4 states[SUBS - 1][SPT / 4][THREADS];      // h after each SUB steps
+    float4 states[SUBS][SPT / 4][THREADS];          // h before each SUB steps
     float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels
     float open[TILE];
     float bias[SLOTS];
@@ -176,7 +175,7 @@ struct Selector {
 };
 
 __device__ __forceinline__ void product(float (&d)[4], float v0, float v1, float v2, float v3, Selector s) {
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(__float_as_uint(v0)), "r"(__float_as_uint(v2)), "r"(__float_as_uint(v1)), "r"(__float_as_uint(v3)), "r"(s.low), "r"(s.high));
 }
@@ -204,8 +203,8 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
     Shared &s = *(Shared *) raw;
 
     const int tid = threadIdx.x, lane = tid & 31, warp = tid / 32;
-    const int slot = warp * CW + (BY_TENSOR ? lane % 4 + lane / 16 * 4 : lane / LPC);
-    const int c0 = blockIdx.x * TC, d = c0 + slot % GROUPS * 8 + slot / GROUPS, n0 = lane / STATE_LANE % LPC * SPT;
+    const int slot = warp * CW + channel_of(lane);
+    const int c0 = blockIdx.x * TC, d = c0 + slot % GROUPS * 8 + slot / GROUPS, n0 = first_state_of(lane);
     const i64 b = blockIdx.z, split = blockIdx.y;
     const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
     const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
@@ -233,17 +232,22 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
     int buffer = 0;
     for (i64 tile = last - 1; tile >= first; tile--) {
         const Tile w = {b, tile * TILE, (int) min((i64) TILE, p.L - tile * TILE), c0, tid};
-        __syncthreads();
-        load_tile(s, p, w);
         float h[SPT];
 #pragma unroll
         for (int i = 0; i < SPT; i++)
             h[i] = d < p.D && n0 + i < STATES ? __ldg(p.states + (b * tiles + tile) * plane + at + i) : 0.f;
-        const float4 start[2] = {make_float4(h[0], h[1], h[2], h[3]), make_float4(h[SPT - 4], h[SPT - 3], h[SPT - 2], h[SPT - 1])};
         __syncthreads();
-        if (tile > first) prefetch_tile(p, w);
+        load_tile(s, p, w);
+        __syncthreads();
+        if (tile > first) {
+            prefetch_tile(p, w);
+            if (d < p.D) prefetch(p.states + (b * tiles + tile - 1) * plane + at);
+        }
 
-        for (int sub = 0; sub < SUBS - 1; sub++) {
+        for (int sub = 0;; sub++) {
+#pragma unroll
+            for (int i = 0; i < SPT; i += 4) s.states[sub][i / 4][tid] = make_float4(h[i], h[i + 1], h[i + 2], h[i + 3]);
+            if (sub == SUBS - 1) break;
 #pragma unroll
             for (int j = 0; j < SUB; j++) {
                 const int t = sub * SUB + j;
@@ -257,15 +261,13 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                     h[i] = a * h[i] + v.y * Bv[i];
                 }
             }
-#pragma unroll
-            for (int i = 0; i < SPT; i += 4) s.states[sub][i / 4][tid] = make_float4(h[i], h[i + 1], h[i + 2], h[i + 3]);
         }
 
 #pragma unroll 1
         for (int sub = SUBS - 1; sub >= 0; sub--) {
             float h0[SPT], H[SUB][SPT], a[SUB][SPT], y[SUB];
 #pragma unroll
-            for (int i = 0; i < SPT; i += 4) *(float4 *) (h0 + i) = sub ? s.states[sub - 1][i / 4][tid] : start[i / 4];
+            for (int i = 0; i < SPT; i += 4) *(float4 *) (h0 + i) = s.states[sub][i / 4][tid];
 #pragma unroll
             for (int j = 0; j < SUB; j++) {
                 const int t = sub * SUB + j;
@@ -286,61 +288,64 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                 lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y, lane);
                 lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y + 4, lane);
             }
+            float dx[SUB], dd[SUB];                             // d(delta u); sum of q A
 #pragma unroll
-            for (int half = SUB - 4; half >= 0; half -= 4) {
-                float dx[4], dd[4];                             // d(delta u); sum of q A
+            for (int j = SUB - 1; j >= 0; j--) {
+                const int t = sub * SUB + j;
+                const float4 v = s.v[t][slot];
+                float Bv[SPT], Cv[SPT], bc[2 * SPT];
+                read4(Bv, &s.b[t][n0]);
+                read4(Cv, &s.c[t][n0]);
+                dx[j] = dd[j] = 0.f;
 #pragma unroll
-                for (int k = 3; k >= 0; k--) {
-                    const int j = half + k, t = sub * SUB + j;
-                    const float4 v = s.v[t][slot];
-                    float Bv[SPT], Cv[SPT], bc[2 * SPT];
-                    read4(Bv, &s.b[t][n0]);
-                    read4(Cv, &s.c[t][n0]);
-                    dx[k] = dd[k] = 0.f;
-#pragma unroll
-                    for (int i = 0; i < SPT; i++) {
-                        const float gi = g[i] + v.z * Cv[i];
-                        bc[i] = gi * v.y;
-                        bc[SPT + i] = v.z * H[j][i];
-                        dx[k] += gi * Bv[i];
-                        g[i] = gi * a[j][i];
-                        const float q = g[i] * (j ? H[j - 1][i] : h0[i]);
-                        dd[k] += q * A2[i];
-                        dA[i] += q * v.x;
-                    }
-#if BY_TENSOR
-                    float sums[4] = {0.f, 0.f, 0.f, 0.f};
-                    channel_sums(sums, bc, select[0]);
-                    channel_sums(sums, bc + SPT, select[1]);
-                    if (lane % 4 < 2) {
-                        float *to = s.sums[buffer][warp * 2 + lane / 16][j] + lane % 4 * NPAD + n0;
-                        *(float4 *) to = make_float4(sums[0], sums[1], sums[2], sums[3]);
-                    }
-#else
-                    lane_sums<LPC, 32, 2 * SPT>(bc, lane);
-                    if (keeps<LPC, 32, 2 * SPT>(lane)) {
-#pragma unroll
-                        for (int i = 0; i < KEPT_BC; i++) {
-                            const int index = kept_index<LPC, 32, 2 * SPT>(lane) + i;
-                            s.sums[buffer][warp][j][index / SPT * NPAD + n0 + index % SPT] = bc[i];
-                        }
-                    }
-#endif
+                for (int i = 0; i < SPT; i++) {
+                    const float gi = g[i] + v.z * Cv[i];
+                    bc[i] = gi * v.y;
+                    bc[SPT + i] = v.z * H[j][i];
+                    dx[j] += gi * Bv[i];
+                    g[i] = gi * a[j][i];
+                    const float q = g[i] * (j ? H[j - 1][i] : h0[i]);
+                    dd[j] += q * A2[i];
+                    dA[i] += q * v.x;
                 }
-                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dx, lane);
-                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dd, lane);
-                __syncwarp();
-                if (keeps<STATE_LANE, STATE_LANE * LPC, 4>(lane)) {
+#if BY_TENSOR
+                float sums[4] = {0.f, 0.f, 0.f, 0.f};
+                channel_sums(sums, bc, select[0]);
+                channel_sums(sums, bc + SPT, select[1]);
+                if (lane % 4 < 2) {
+                    float *to = s.sums[buffer][warp * 2 + lane / 16][j] + lane % 4 * NPAD + n0;
+                    *(float4 *) to = make_float4(sums[0], sums[1], sums[2], sums[3]);
+                }
+#else
+                lane_sums<LPC, 32, 2 * SPT>(bc, lane);
+                if (keeps<LPC, 32, 2 * SPT>(lane)) {
 #pragma unroll
-                    for (int k = 0; k < KEPT; k++) {
-                        const int t = sub * SUB + half + kept_index<STATE_LANE, STATE_LANE * LPC, 4>(lane) + k;
-                        const float4 v = s.v[t][slot];
-                        const float ddelta = (dd[k] * LN2 + dx[k] * v.w) * (p.softplus ? softplus_slope(v.x) : 1.f);
-                        // The channel's other lanes have read this step: __syncwarp above.
-                        s.v[t][slot] = make_float4(y[half + k] + skip * v.w, dx[k] * v.x + skip * v.z, ddelta, 0.f);
-                        dskip += v.z * v.w;
-                        if (t < w.rows) dbias += ddelta;
+                    for (int i = 0; i < KEPT_BC; i++) {
+                        const int index = kept_index<LPC, 32, 2 * SPT>(lane) + i;
+                        s.sums[buffer][warp][j][index / SPT * NPAD + n0 + index % SPT] = bc[i];
                     }
+                }
+#endif
+            }
+#pragma unroll
+            for (int half = 0; half < SUB; half += 4) {
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dx + half, lane);
+                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(dd + half, lane);
+            }
+            __syncwarp();
+#pragma unroll
+            for (int half = 0; half < SUB; half += 4) {
+                if (!keeps<STATE_LANE, STATE_LANE * LPC, 4>(lane)) break;
+#pragma unroll
+                for (int k = 0; k < KEPT; k++) {
+                    const int t = sub * SUB + half + kept_index<STATE_LANE, STATE_LANE * LPC, 4>(lane) + k;
+                    const float4 v = s.v[t][slot];
+                    const float dxt = dx[half + k], slope = softplus_slope(v.x);
+                    const float ddelta = (dd[half + k] * LN2 + dxt * v.w) * (p.softplus ? slope : 1.f);
+                    // The channel's other lanes have read this step: __syncwarp above.
+                    s.v[t][slot] = make_float4(y[half + k] + skip * v.w, dxt * v.x + skip * v.z, ddelta, 0.f);
+                    dskip += v.z * v.w;
+                    if (t < w.rows) dbias += ddelta;
                 }
             }
             __syncthreads();

@@ -33,6 +33,7 @@
 #define VPT ceil_div(TILE * 4, THREADS)
 #define BV ceil_div(STATES, 8)
 #define VBC ceil_div(TILE * BV, THREADS)
+#define RESIDENT (IO_BF16 && QPW == 1 && WARPS == 4 ? 9 : 1)       // blocks per multiprocessor to aim at
 #define FORGOTTEN -26.f
 
 template <bool ADJOINT>
@@ -202,11 +203,11 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
         }
 }
 
-extern "C" __global__ __launch_bounds__(THREADS) void selective_scan_range_ends(const __grid_constant__ ScanParams p) {
+extern "C" __global__ __launch_bounds__(THREADS, RESIDENT) void selective_scan_range_ends(const __grid_constant__ ScanParams p) {
     ends<false>(p);
 }
 
-extern "C" __global__ __launch_bounds__(THREADS) void selective_scan_adjoint_range_ends(const __grid_constant__ ScanParams p) {
+extern "C" __global__ __launch_bounds__(THREADS, RESIDENT) void selective_scan_adjoint_range_ends(const __grid_constant__ ScanParams p) {
     ends<true>(p);
 }
 

@@ -112,6 +112,16 @@ struct Step {
     }
 };
 
+#define SUM_LANES(y) lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y, lane)
+
+// Stores the sums of the four steps from t that this lane holds after SUM_LANES.
+__device__ __forceinline__ void keep(float (*ys)[SLOTS + 2], const float *y, int t, int slot, int lane) {
+    if (keeps<STATE_LANE, STATE_LANE * LPC, 4>(lane)) {
+#pragma unroll
+        for (int j = 0; j < at_least_one(4 / LPC); j++) ys[t + kept_index<STATE_LANE, STATE_LANE * LPC, 4>(lane) + j][slot % GROUPS * 8 + slot / GROUPS] = y[j];
+    }
+}
+
 extern "C" __global__ __launch_bounds__(THREADS, THREADS == 128 ? 3 : 1) void
 selective_scan_forward(const __grid_constant__ ScanParams p) {
     // (delta, delta u). Channel 8 g + k of the tile is at k GROUPS + g, and rows are GROUPS longer than their content,
@@ -123,8 +133,8 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
     __shared__ float open[TILE];                                // 0 where a document begins, else 1
 
     const int tid = threadIdx.x, lane = tid & 31;
-    const int slot = tid / 32 * CW + lane / LPC, c = slot % GROUPS * 8 + slot / GROUPS;
-    const int c0 = blockIdx.x * TC, d = c0 + c, n0 = lane % LPC * SPT;
+    const int slot = tid / 32 * CW + channel_of(lane), c = slot % GROUPS * 8 + slot / GROUPS;
+    const int c0 = blockIdx.x * TC, d = c0 + c, n0 = first_state_of(lane);
     const i64 b = blockIdx.z, split = blockIdx.y;
     const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
     const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
@@ -202,15 +212,15 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
             saved += (i64) p.D * STATES;
         }
 
-        // Software pipeline: a step's operands are read AHEAD steps, its exponentials taken one step, before it runs.
+        // Software pipeline: a step's operands are read AHEAD steps, its exponentials taken one step, before it runs, and
+        // y is summed over lanes four steps after.
         Step ahead[AHEAD];
-        float a[SPT];
+        float a[SPT], y[4], last[4] = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll
         for (int j = 0; j < AHEAD; j++) ahead[j].read(&steps[j][slot], &bc[0][j][n0], &bc[1][j][n0]);
         ahead[0].decays(a, A2, open[0]);
 #pragma unroll 2
         for (int t = 0; t < TILE; t += 4) {
-            float y[4];
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 const Step s = ahead[j % AHEAD];
@@ -225,13 +235,15 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                     y[j] += s.C[i] * h[i];
                     a[i] = after[i];
                 }
+                if (j == 0) SUM_LANES(last);
+                // At t = 0 there is nothing to store yet: what is, is overwritten after the loop.
+                if (j == 3) keep(ys, last, (t + TILE - 4) % TILE, slot, lane);
             }
-            lane_sums<1, LPC, 4>(y, lane);
-            if (keeps<1, LPC, 4>(lane)) {
 #pragma unroll
-                for (int j = 0; j < at_least_one(4 / LPC); j++) ys[t + kept_index<1, LPC, 4>(lane) + j][c] = y[j];
-            }
+            for (int j = 0; j < 4; j++) last[j] = y[j];
         }
+        SUM_LANES(last);
+        keep(ys, last, TILE - 4, slot, lane);
         __syncthreads();
 
 #pragma unroll
