@@ -160,6 +160,20 @@ __device__ __forceinline__ void store(io_t *p, const float (&v)[V], int valid, b
     }
 }
 
+// The same where WHOLE promises that all V elements are there and aligned: a branch per access would keep the compiler
+// from issuing several loads before it waits for the first.
+template <bool WHOLE>
+__device__ __forceinline__ Packed<8> load8_if(const io_t *p, int valid, bool aligned) {
+    if constexpr (WHOLE) {
+        Packed<8> r;
+#pragma unroll
+        for (int i = 0; i < (int) sizeof(r) / 16; i++) *(uint4 *) (r.w + 4 * i) = __ldg((const uint4 *) p + i);
+        return r;
+    } else {
+        return load<8>(p, valid, aligned);
+    }
+}
+
 __device__ __forceinline__ Packed8 load8(const io_t *p, int valid, bool aligned) { return load<8>(p, valid, aligned); }
 
 __device__ __forceinline__ void store8(io_t *p, const float (&v)[8], int valid, bool aligned) { store<8>(p, v, valid, aligned); }

@@ -70,6 +70,11 @@ struct ScanParams {
 
 __device__ __forceinline__ i64 tiles_of(const ScanParams &p) { return (p.L + TILE - 1) / TILE; }
 
+// Whether all 16-byte accesses of all threads to the tensors of a launch are allowed; for tiles with all their steps.
+__device__ __forceinline__ bool all_wide(const ScanParams &p, int c0, int channels) {
+    return (p.aligned & 3) == 3 && c0 + channels <= p.D && channels % 8 == 0 && STATES % 8 == 0;
+}
+
 // Step sizes of eight neighbouring channels at one step: softplus(raw + bias), or raw + bias. A step that does not exist
 // (`real` false) has size 0, so that it leaves the state alone. One branch for all eight, none inside: the eight chains
 // through the special-function unit overlap.

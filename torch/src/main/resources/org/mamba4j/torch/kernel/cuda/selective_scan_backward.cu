@@ -31,7 +31,7 @@
 //         selective_scan_sum_parameters: grid (ceil(D (N + 2) / 256)), block 256.
 #include "selective_scan.cuh"
 
-#define THREADS (LPC == 1 ? 64 : LPC == 2 ? 128 : 256)
+#define THREADS (LPC == 1 ? 64 : LPC <= 4 ? 128 : 256)
 #define WARPS (THREADS / 32)
 #define TC (CW * WARPS)
 #define GROUPS ceil_div(TC, 8)
@@ -52,7 +52,7 @@
 // Channel 8 g + k of the tile is at k GROUPS + g of each row ("slot"): threads that load eight channels each then write
 // neighbouring words. Rows are a little longer than that, so that lanes at four different steps hit other banks.
 struct Shared {
-    float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
+    float4 v[TILE][SLOTS + 2];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
     float b[TILE][NPAD], c[TILE][NPAD];
     float4 states[SUBS][SPT / 4][THREADS];          // h before each SUB steps
     float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels
@@ -83,18 +83,20 @@ struct Tile {
     }
 };
 
+template <bool WHOLE>
 __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const Tile &w) {
 #pragma unroll 1
     for (int i = 0; i < VPT; i++) {
         const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
         if (row >= TILE) break;
-        const Packed8 up = load8(w.at(p.u, p.uB, p.uL, i), valid, p.aligned & 1);
-        const Packed8 dp = load8(w.at(p.delta, p.deltaB, p.deltaL, i), valid, p.aligned & 1);
-        const Packed8 gp = load8(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1);
+        const Packed8 up = load8_if<WHOLE>(w.at(p.u, p.uB, p.uL, i), valid, p.aligned & 1);
+        const Packed8 dp = load8_if<WHOLE>(w.at(p.delta, p.deltaB, p.deltaL, i), valid, p.aligned & 1);
+        const Packed8 gp = load8_if<WHOLE>(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1);
+        Packed8 zp;
+        if (p.z) zp = load8_if<WHOLE>(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1);
         float u[8], delta[8], dy[8];
         unpack(gp, dy);
         if (p.z) {
-            const Packed8 zp = load8(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1);
             float z[8];
             unpack(zp, z);
 #pragma unroll
@@ -111,7 +113,7 @@ __device__ __forceinline__ void load_tile(Shared &s, const ScanParams &p, const 
         const int row = index / BV % TILE, n = index % BV * 8;
         const io_t *source = isC ? p.C + w.b * p.cB + w.l * p.cL : p.B + w.b * p.bB + w.l * p.bL;
         float v[8];
-        unpack(load8(source + (row * (int) (isC ? p.cL : p.bL) + n), row < w.rows ? STATES - n : 0, p.aligned & 2), v);
+        unpack(load8_if<WHOLE>(source + (row * (int) (isC ? p.cL : p.bL) + n), row < w.rows ? STATES - n : 0, p.aligned & 2), v);
 #pragma unroll
         for (int k = 0; k < 8; k++)
             if (n + k < STATES) (isC ? s.c : s.b)[row][n + k] = v[k];
@@ -136,11 +138,17 @@ __device__ __forceinline__ void prefetch_tile(const ScanParams &p, Tile w) {
     }
 }
 
+template <bool WHOLE>
 __device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p, const Tile &w) {
 #pragma unroll 1
     for (int i = 0; i < VPT; i++) {
         const int row = w.row(i), column = w.column(i), valid = w.valid(i, p.D);
         if (valid <= 0) continue;
+        Packed8 zp, gp;
+        if (p.z) {
+            zp = load8_if<WHOLE>(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1);
+            gp = load8_if<WHOLE>(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1);
+        }
         float y[8], du[8], dd[8];
 #pragma unroll
         for (int k = 0; k < 8; k++) {
@@ -151,8 +159,8 @@ __device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p,
         store8(w.at(p.ddelta, p.ddeltaB, p.ddeltaL, i), dd, valid, p.aligned & 1);
         if (p.z) {
             float z[8], dout[8];
-            unpack(load8(w.at(p.z, p.zB, p.zL, i), valid, p.aligned & 1), z);
-            unpack(load8(w.at(p.dout, p.doutB, p.doutL, i), valid, p.aligned & 1), dout);
+            unpack(zp, z);
+            unpack(gp, dout);
 #pragma unroll
             for (int k = 0; k < 8; k++) {
                 const float gate = sigmoid(z[k]);
@@ -164,30 +172,32 @@ __device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p,
 }
 
 #if BY_TENSOR
-// Adds up dB and dC over each four neighbouring lanes (channels) with matrix products, D = D + V S: row r of V holds what
-// the four lanes of group r (or r - 8) contribute, two values of theirs in eight columns; S, of zeros and ones, adds the
-// first four columns into column 2 m of D and the other four into 2 m + 1. Product m = 0 takes dB, product m = 1 dC; they
-// fill D without overlap, and lane m of a group ends with the four sums of product m. That is 2 instructions per step in
-// place of 28 with shuffles. The tensor cores read 10 bits of mantissa: enough
-// for sums that leave as bfloat16; for float32, what that cuts off is summed in the same way.
+// Sums of four values over each four neighbouring lanes (channels) by a matrix product, D = V S: row r of V holds what
+// the four lanes of group r (or r - 8) contribute, two of their values in eight columns; S, of zeros and ones, adds the
+// first four columns into the even columns of D and the other four into the odd ones, so that every lane of the group
+// ends with all four sums. One instruction in place of 14 or more with shuffles. The tensor cores read 10 bits of
+// mantissa: enough for sums that leave as bfloat16; for float32, what that cuts off is summed in the same way.
 struct Selector {
     u32 low, high;
 };
 
-__device__ __forceinline__ void product(float (&d)[4], float v0, float v1, float v2, float v3, Selector s) {
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(__float_as_uint(v0)), "r"(__float_as_uint(v2)), "r"(__float_as_uint(v1)), "r"(__float_as_uint(v3)), "r"(s.low), "r"(s.high));
+__device__ __forceinline__ float4 product(float4 d, const float *v, Selector s) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=f"(d.x), "=f"(d.y), "=f"(d.z), "=f"(d.w)
+        : "r"(__float_as_uint(v[0])), "r"(__float_as_uint(v[2])), "r"(__float_as_uint(v[1])), "r"(__float_as_uint(v[3])),
+          "r"(s.low), "r"(s.high), "f"(d.x), "f"(d.y), "f"(d.z), "f"(d.w));
+    return d;
 }
 
-__device__ __forceinline__ void channel_sums(float (&d)[4], const float *v, Selector s) {
-    product(d, v[0], v[1], v[2], v[3], s);
+__device__ __forceinline__ float4 channel_sums(const float *v, Selector s) {
+    float4 d = product(make_float4(0.f, 0.f, 0.f, 0.f), v, s);
 #if !IO_BF16
     float rest[4];
 #pragma unroll
     for (int i = 0; i < 4; i++) rest[i] = v[i] - __uint_as_float(__float_as_uint(v[i]) & 0xffffe000u);
-    product(d, rest[0], rest[1], rest[2], rest[3], s);
+    d = product(d, rest, s);
 #endif
+    return d;
 }
 #endif
 
@@ -224,11 +234,10 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
     for (int i = tid; i < SLOTS; i += THREADS) s.bias[i] = p.bias && c0 + i < p.D ? p.bias[c0 + i] : 0.f;
 
 #if BY_TENSOR
-    Selector select[2];
-#pragma unroll
-    for (int m = 0; m < 2; m++) select[m] = {lane / 4 == 2 * m ? 0x3f800000u : 0u, lane / 4 == 2 * m + 1 ? 0x3f800000u : 0u};
+    const Selector select = {lane / 4 % 2 == 0 ? 0x3f800000u : 0u, lane / 4 % 2 == 1 ? 0x3f800000u : 0u};
 #endif
     float *shares = p.partBC + (blockIdx.x * (i64) p.batch + b) * p.L * 2 * NPAD;
+    const bool wide = TILE * GROUPS % THREADS == 0 && all_wide(p, c0, TC);
     int buffer = 0;
     for (i64 tile = last - 1; tile >= first; tile--) {
         const Tile w = {b, tile * TILE, (int) min((i64) TILE, p.L - tile * TILE), c0, tid};
@@ -237,7 +246,11 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
         for (int i = 0; i < SPT; i++)
             h[i] = d < p.D && n0 + i < STATES ? __ldg(p.states + (b * tiles + tile) * plane + at + i) : 0.f;
         __syncthreads();
-        load_tile(s, p, w);
+        if (wide && w.rows == TILE) {
+            load_tile<true>(s, p, w);
+        } else {
+            load_tile<false>(s, p, w);
+        }
         __syncthreads();
         if (tile > first) {
             prefetch_tile(p, w);
@@ -283,10 +296,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                     H[j][i] = a[j][i] * (j ? H[j - 1][i] : h0[i]) + v.y * Bv[i];
                     y[j] += Cv[i] * H[j][i];
                 }
-            }
-            if (p.z) {
-                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y, lane);
-                lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y + 4, lane);
+                if (j % 4 == 3) lane_sums<STATE_LANE, STATE_LANE * LPC, 4>(y + j - 3, lane);
             }
             float dx[SUB], dd[SUB];                             // d(delta u); sum of q A
 #pragma unroll
@@ -309,13 +319,10 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                     dA[i] += q * v.x;
                 }
 #if BY_TENSOR
-                float sums[4] = {0.f, 0.f, 0.f, 0.f};
-                channel_sums(sums, bc, select[0]);
-                channel_sums(sums, bc + SPT, select[1]);
-                if (lane % 4 < 2) {
-                    float *to = s.sums[buffer][warp * 2 + lane / 16][j] + lane % 4 * NPAD + n0;
-                    *(float4 *) to = make_float4(sums[0], sums[1], sums[2], sums[3]);
-                }
+                const float4 dB = channel_sums(bc, select), dC = channel_sums(bc + SPT, select);
+                float *to = s.sums[buffer][warp * 2 + lane / 16][j] + n0;
+                if (lane % 4 == 0) *(float4 *) to = dB;
+                if (lane % 4 == 1) *(float4 *) (to + NPAD) = dC;
 #else
                 lane_sums<LPC, 32, 2 * SPT>(bc, lane);
                 if (keeps<LPC, 32, 2 * SPT>(lane)) {
@@ -362,7 +369,11 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
             if (BUFFERS == 1) __syncthreads();
             buffer = (buffer + 1) % BUFFERS;
         }
-        store_tile(s, p, w);
+        if (wide && w.rows == TILE) {
+            store_tile<true>(s, p, w);
+        } else {
+            store_tile<false>(s, p, w);
+        }
     }
 
     lane_sums<STATE_LANE, STATE_LANE * LPC, 1>(&dskip, lane);

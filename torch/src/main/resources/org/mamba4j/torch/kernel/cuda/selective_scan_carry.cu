@@ -58,14 +58,15 @@ struct Fetcher {
         }
     }
 
+    template <bool WHOLE>
     __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid) {
         const i64 step = ADJOINT ? TILE : -TILE;
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
             const int index = tid + i * THREADS, valid = index / 4 < rows ? p.D - c0 - index % 4 * 8 : 0;
-            deltav[i] = load8(delta[i], valid, p.aligned & 1);
-            uv[i] = load8(u[i], valid, p.aligned & 1);
-            if (ADJOINT && p.z) zv[i] = load8(z[i], valid, p.aligned & 1);
+            deltav[i] = load8_if<WHOLE>(delta[i], valid, p.aligned & 1);
+            uv[i] = load8_if<WHOLE>(u[i], valid, p.aligned & 1);
+            if (ADJOINT && p.z) zv[i] = load8_if<WHOLE>(z[i], valid, p.aligned & 1);
             delta[i] += step * p.deltaL;
             u[i] += step * (ADJOINT ? p.doutL : p.uL);
             z[i] += step * p.zL;
@@ -73,8 +74,16 @@ struct Fetcher {
 #pragma unroll
         for (int i = 0; i < VBC; i++) {
             const int index = tid + i * THREADS;
-            bcv[i] = load8(bc[i], index / BV < rows ? STATES - index % BV * 8 : 0, p.aligned & 2);
+            if (!WHOLE || index < TILE * BV) bcv[i] = load8_if<WHOLE>(bc[i], index / BV < rows ? STATES - index % BV * 8 : 0, p.aligned & 2);
             bc[i] += step * (ADJOINT ? p.cL : p.bL);
+        }
+    }
+
+    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid, bool wide) {
+        if (wide && rows == TILE) {
+            fetch<true>(p, rows, c0, tid);
+        } else {
+            fetch<false>(p, rows, c0, tid);
         }
     }
 };
@@ -106,10 +115,11 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
     __syncthreads();
 
     bool alive = true, closed = false;
+    const bool wide = TILE * 4 % THREADS == 0 && all_wide(p, c0, 32);
     Fetcher<ADJOINT> next;
     i64 tile = ADJOINT ? first : last - 1;
     next.begin(p, b, tile * TILE, c0, tid);
-    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
+    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid, wide);
     for (i64 count = first; count < last; count++) {
         const i64 l = tile * TILE;
         const int rows = (int) min((i64) TILE, p.L - l);
@@ -154,7 +164,7 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
             if (closed && !ADJOINT) from = 31 - __clz(resets);
         }
         tile += ADJOINT ? 1 : -1;
-        if (count + 1 < last && !closed) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid);
+        if (count + 1 < last && !closed) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid, wide);
 
         if (alive) {
 #pragma unroll 4

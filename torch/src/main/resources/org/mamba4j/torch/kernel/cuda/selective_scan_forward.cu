@@ -69,13 +69,14 @@ struct Fetcher {
         }
     }
 
+    template <bool WHOLE>
     __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid) {
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
             const int valid = Place(i, tid).valid(rows, p.D - c0);
-            uv[i] = load8(u[i], valid, p.aligned & 1);
-            deltav[i] = load8(delta[i], valid, p.aligned & 1);
-            if (p.z) zv[i] = load8(z[i], valid, p.aligned & 1);
+            uv[i] = load8_if<WHOLE>(u[i], valid, p.aligned & 1);
+            deltav[i] = load8_if<WHOLE>(delta[i], valid, p.aligned & 1);
+            if (p.z) zv[i] = load8_if<WHOLE>(z[i], valid, p.aligned & 1);
             u[i] += TILE * p.uL;
             delta[i] += TILE * p.deltaL;
             z[i] += TILE * p.zL;
@@ -84,8 +85,16 @@ struct Fetcher {
         for (int i = 0; i < VBC; i++) {
             const int index = tid + i * THREADS;
             const int valid = index / BV % TILE < rows && index < 2 * TILE * BV ? STATES - index % BV * 8 : 0;
-            bcv[i] = load8(bc[i], valid, p.aligned & 2);
+            bcv[i] = load8_if<WHOLE>(bc[i], valid, p.aligned & 2);
             bc[i] += TILE * (index >= TILE * BV ? p.cL : p.bL);
+        }
+    }
+
+    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid, bool wide) {
+        if (wide && rows == TILE) {
+            fetch<true>(p, rows, c0, tid);
+        } else {
+            fetch<false>(p, rows, c0, tid);
         }
     }
 };
@@ -122,7 +131,7 @@ __device__ __forceinline__ void keep(float (*ys)[SLOTS + 2], const float *y, int
     }
 }
 
-extern "C" __global__ __launch_bounds__(THREADS, THREADS == 128 ? 3 : 1) void
+extern "C" __global__ __launch_bounds__(THREADS, IO_BF16 && SPT == 4 && VPT == 1 ? 4 : THREADS == 128 ? 3 : 1) void
 selective_scan_forward(const __grid_constant__ ScanParams p) {
     // (delta, delta u). Channel 8 g + k of the tile is at k GROUPS + g, and rows are GROUPS longer than their content,
     // so that the threads of a warp, each with eight channels of one step, write to different banks.
@@ -155,9 +164,11 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
     for (int i = tid; i < 2 * TILE * NPAD; i += THREADS) (&bc[0][0][0])[i] = 0.f;
     __syncthreads();
 
+    // Every thread has all its accesses in every turn.
+    const bool wide = TILE * GROUPS % THREADS == 0 && 2 * TILE * BV % THREADS == 0 && all_wide(p, c0, TC);
     Fetcher next;
     next.begin(p, b, first * TILE, c0, tid);
-    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - first * TILE), c0, tid);
+    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - first * TILE), c0, tid, wide);
     io_t *out[VPT];
 #pragma unroll
     for (int i = 0; i < VPT; i++) {
@@ -198,7 +209,7 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
         if (RESETS && tid < TILE) open[tid] = tid < rows && p.reset[b * p.L + l + tid] ? 0.f : 1.f;
         __syncthreads();
 
-        if (tile + 1 < last) next.fetch(p, (int) min((i64) TILE, p.L - l - TILE), c0, tid);
+        if (tile + 1 < last) next.fetch(p, (int) min((i64) TILE, p.L - l - TILE), c0, tid, wide);
         if (p.states && d < p.D) {
             if (STATES % 4 == 0) {
 #pragma unroll
@@ -219,7 +230,7 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
 #pragma unroll
         for (int j = 0; j < AHEAD; j++) ahead[j].read(&steps[j][slot], &bc[0][j][n0], &bc[1][j][n0]);
         ahead[0].decays(a, A2, open[0]);
-#pragma unroll 2
+#pragma unroll
         for (int t = 0; t < TILE; t += 4) {
 #pragma unroll
             for (int j = 0; j < 4; j++) {
