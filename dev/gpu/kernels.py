@@ -312,6 +312,16 @@ def time_scan(sets):
     return median_us(each(lambda s: s.forward()), calls), median_us(each(lambda s: s.backward()), calls)
 
 
+def conv_case():
+    """The benchmark's convolution: input and its gradient in the first half of rows twice as long, as in the block."""
+    import torch
+    from ops import Conv
+    x, w, b = torch.randn(8, 2048, 3072, device="cuda").bfloat16()[:, :, :1536], torch.randn(1536, 4, device="cuda"), torch.randn(1536, device="cuda")
+    c = Conv(x, w, b)
+    c.prepare_backward(torch.randn(8, 2048, 1536, device="cuda").bfloat16(), torch.empty(8, 2048, 3072, device="cuda", dtype=torch.bfloat16)[:, :, :1536])
+    return c
+
+
 def bench(path):
     import torch
     rows, result = [], dict(ceilings(), date=time.strftime("%Y-%m-%d"))
@@ -325,13 +335,9 @@ def bench(path):
             rows.append(dict(what=f"scan bf16 B{batch} D{D} L{L} N16 dt {dt}", forward=round(f, 1), wantForward=fwd, backward=round(b, 1),
                              wantBackward=bwd, splits=[sets[0].splits, sets[0].splits_back]))
             del sets
-    from ops import Conv
-    x, w, b = torch.randn(8, 2048, 3072, device="cuda").bfloat16()[:, :, :1536], torch.randn(1536, 4, device="cuda"), torch.randn(1536, device="cuda")
     if not check_conv(8, 2048, 128, 4, 1):
         raise SystemExit("wrong answer: not timed")
-    dout = torch.randn(8, 2048, 1536, device="cuda").bfloat16()
-    c = Conv(x, w, b)
-    c.prepare_backward(dout, torch.empty_like(torch.randn(8, 2048, 3072, device="cuda").bfloat16())[:, :, :1536])
+    c = conv_case()
     f = median_us(lambda: [c.forward() for _ in range(10)], 10)
     k = median_us(lambda: [c.backward() for _ in range(10)], 10)
     rows.append(dict(what="conv+SiLU bf16 B8 D1536 L2048 W4", forward=round(f, 1), wantForward=28, backward=round(k, 1), wantBackward=60))
@@ -369,6 +375,8 @@ def quick():
         sets = scan_sets(batch, L, D, dt, splits, splits)
         line.append("B%d D%d %d %s %.0f/%.0f" % (batch, D, splits, dt, *time_scan(sets)))
         del sets
+    c = conv_case()
+    line.append("conv %.1f/%.1f" % (median_us(lambda: [c.forward() for _ in range(10)], 10), median_us(lambda: [c.backward() for _ in range(10)], 10)))
     print("  ".join(line), flush=True)
 
 

@@ -48,6 +48,7 @@ class Scan:
         self.fm, self.cm, self.bm = (Module.of("selective_scan_" + n, **opts) for n in ("forward", "carry", "backward"))
         self.fg = self.fm.ints("selective_scan_forward_geometry", 5)
         self.bg = self.bm.ints("selective_scan_backward_geometry", 5)
+        self.carry_threads = self.cm.ints("selective_scan_carry_geometry", 2)[1]
         self.tile, self.npad = self.fg[3], self.fg[4]
         self.tiles = -(-self.L // self.tile)
         sms = torch.cuda.get_device_properties(u.device).multi_processor_count
@@ -88,8 +89,7 @@ class Scan:
 
     def carries(self, p, prefix):
         if p.splits > 1:
-            threads = 32 * min(8, -(-self.N // 4))
-            self.cm.launch(f"selective_scan_{prefix}range_ends", (-(-self.D // 32), p.splits - 1, self.batch), threads, p)
+            self.cm.launch(f"selective_scan_{prefix}range_ends", (-(-self.D // 32), p.splits - 1, self.batch), self.carry_threads, p)
             self.cm.launch(f"selective_scan_{prefix}carry", (-(-self.D * self.N // 256), self.batch, 1), 256, p)
 
     def forward(self):

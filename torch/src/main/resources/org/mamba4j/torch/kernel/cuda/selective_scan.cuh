@@ -32,7 +32,9 @@
 // The LPC lanes of a channel are STATE_LANE apart. With N = 16, four neighbouring lanes are four channels: then eight
 // neighbouring lanes read only two places of a step's B or C, and a 16-byte read takes two passes of the shared memory
 // instead of four; that memory is what bounds the forward scan otherwise.
+#ifndef STATE_LANE
 #define STATE_LANE (LPC == 4 ? 4 : 1)
+#endif
 
 __device__ __forceinline__ int channel_of(int lane) { return lane % STATE_LANE + lane / (STATE_LANE * LPC) * STATE_LANE; }
 

@@ -52,7 +52,7 @@
 // Channel 8 g + k of the tile is at k GROUPS + g of each row ("slot"): threads that load eight channels each then write
 // neighbouring words. Rows are a little longer than that, so that lanes at four different steps hit other banks.
 struct Shared {
-    float4 v[TILE][SLOTS + 2];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
+    float4 v[TILE][SLOTS + 4];                      // (delta, delta u, dy, u), then, steps done, (y, du, ddelta, -)
     float b[TILE][NPAD], c[TILE][NPAD];
     float4 states[SUBS][SPT / 4][THREADS];          // h before each SUB steps
     float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels

@@ -8,10 +8,12 @@
 //   end[n] = sum_t exp(A[n] S[t]) delta[t] u[t] B[t,n],          factor[n] = exp(A[n] (sum of all step sizes)),
 //
 // no recurrence, so it can be summed from the end of the range backwards, and stopped as soon as the weight has
-// fallen below 2^-26 for every channel and state of the block: what lies further back is forgotten, a
-// quarter of a unit in the last place of float32. How long a model remembers is in its data, so the cost of this pass is too: little
-// where ranges are long against the memory, one exponential per (channel, step, state) at worst. Stopping early needs
-// step sizes that are not negative, so it is done only under softplus.
+// fallen below 2^-26: what lies further back is forgotten, a quarter of a unit in the last place of float32. That is
+// decided for four states of 32 channels, a warp's, at a time. How long a model remembers is in its data, so the cost of
+// this pass is too: little where ranges are long against the memory, one exponential per (channel, step, state) at
+// worst. Stopping early needs step sizes that are not negative, so it is done only under softplus. (Warps that share
+// the steps rather than the states, so that none idles while others remember: no faster where memory is long, half
+// again slower where it outlasts the range.)
 //
 // The backward pass needs the same with time reversed: what the adjoint of a range's steps sends to the range before,
 //
@@ -35,6 +37,9 @@
 #define VBC ceil_div(TILE * BV, THREADS)
 #define RESIDENT (IO_BF16 && QPW == 1 && WARPS == 4 ? 9 : 1)       // blocks per multiprocessor to aim at
 #define FORGOTTEN -26.f
+
+// For the host: channels per block, threads.
+extern "C" __device__ int selective_scan_carry_geometry[2] = {32, THREADS};
 
 template <bool ADJOINT>
 struct Fetcher {
