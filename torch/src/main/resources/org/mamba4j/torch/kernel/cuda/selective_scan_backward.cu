@@ -6,27 +6,27 @@
 //   dC[t] = sum_d dy h[t],   dB[t] = sum_d g[t] delta u,   d(delta u) = sum_n g[t] B[t],
 //   q[t]  = g[t] a[t] h[t-1],   ddelta = sum_n q[t] A + d(delta u) u,   dA = sum_t q[t] delta.
 //
-// Idea. The forward pass saved h before every tile of 32 steps; nothing else is kept. A block owns TC channels (64 for
+// Idea. The forward pass saved h before every tile of 32 steps; nothing else is kept. A block owns TC channels (32 for
 // N = 16) of one range of L and walks its tiles from last to first, g in registers. Within a tile, h at every eighth
 // step is found by one sweep over the first 24; then, eight steps at a time from the last, h and a are computed again
-// into registers (8 x 4 x 2 of them) and the adjoint runs down over them. Recomputing costs 1.75 of the sum's 2.75
-// exponentials but saves writing and reading 128 bytes per element.
+// into registers (8 x 4 x 2 of them) and the adjoint runs down over them. So every exponential is taken 1.75 times more
+// than in the forward pass alone, and 4 N bytes per element are neither written nor read.
 //
 // Sums over states go over the four lanes of a channel, four steps at a time. Sums over channels (dB, dC) go over the
 // eight channels of a warp through the tensor cores (channel_sums; by shuffles for other N), over the warps through
-// shared memory, over blocks through `partBC`, added up by the kernels at the end. There are no atomics: the order of every
-// sum is fixed, and results are the same in every run.
+// shared memory, over blocks through `partBC`, added up by the kernels at the end. There are no atomics: the order of
+// every sum is fixed, and results are the same in every run.
 //
-// Counted per (channel, step, state), N = 16: 4 slots of sweep (3/4), 5 of recomputation, 8 of adjoint, 7 of dB and dC
-// sums, 2 of other sums, 2 of loads, 3 of per-element work: about 30, or 12.1 us each for 8 x 2048 x 1536 on an H200 at
-// 1.98 GHz: 365 us; special functions: 2.75 + 0.4 of them, 240 us; bytes: 4 read, 3 written, twice 2 reloaded, 2 of
-// states, 2 x 2 of partial sums: 26 B, 153 us. Issue bounds it.
+// Floors (8 x 2048 x 1536, N = 16, bfloat16, H200 at 1.98 GHz): 33.3 instructions per (channel, step, state), 401 us;
+// 131 M passes of shared memory, 501 us; 1.75 + 0.44 special functions per (channel, step, state), 211 us; 20 bytes of
+// device memory per element, 119 us. What keeps it from the first two is that 128 registers per thread leave room for
+// 16 warps per multiprocessor (12 where one range gives 2.9 blocks per multiprocessor).
 //
 // [1] Gu, Dao: Mamba, 2023, section 3.3.2 (recomputation).
 // [2] Griewank, Walther: Algorithm 799: revolve, ACM TOMS 26, 2000 (checkpoints in reverse differentiation).
 //
 // Launch: selective_scan_backward: grid (ceil(D / TC), splits, batch); TC, block size and bytes of dynamic shared memory
-//         are read from selective_scan_backward_geometry in the module (64, 256, 95,232 for N = 16);
+//         are read from selective_scan_backward_geometry in the module (32, 128 and about 47 kB for N = 16);
 //         selective_scan_sum_bc: grid (ceil(batch L 2 N / 256)), block 256;
 //         selective_scan_sum_parameters: grid (ceil(D (N + 2) / 256)), block 256.
 #include "selective_scan.cuh"

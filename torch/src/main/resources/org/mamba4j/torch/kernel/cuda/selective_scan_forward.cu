@@ -10,14 +10,19 @@
 //   1. turns u and delta (fetched into registers one tile ahead, 16 bytes per access) into the pairs
 //      (delta, delta u) in shared memory, and B, C into float32: each element's softplus is evaluated once, not once
 //      per state lane;
-//   2. scans: per step a thread reads one pair and 4 + 4 values of B and C; the four lanes of a channel sum their
-//      shares of y four steps at a time (3 shuffles instead of 8);
+//   2. scans, all 32 steps unrolled: per step a thread reads one pair and 4 + 4 values of B and C; the four lanes of a
+//      channel sum their shares of y four steps at a time (3 shuffles instead of 8), four steps late, so that nobody
+//      waits for the shuffles;
 //   3. finishes y with D, u and silu(z) in the access order of 1 and stores it.
 // With `states` given, h before each tile is stored for the backward pass: 4 N / 32 bytes per element.
 //
-// Floor (bf16, z, N = 16, per element): 8 bytes read and written (10 with saved states), N + 4 special-function
-// evaluations. H200: 8 B at 4.27 TB/s = 1.9 ps; 20 evaluations at 132 x 16 x 1.98 GHz = 4.8 ps; about 8.3 issue slots
-// per state at 132 x 128 x 1.98 GHz = 4.0 ps. So the special-function unit bounds it: 120 us for 8 x 2048 x 1536.
+// Floors (8 x 2048 x 1536, N = 16, bfloat16, H200 at 1.98 GHz), of which the first three are close together:
+//   shared memory to registers     33.7 M passes at 132 per cycle                                   129 us
+//   special-function unit          20 evaluations per element at 16 x 132 per cycle                 120 us
+//   instructions                   9.4 per (channel, step, state) at 128 x 132 per cycle            113 us
+//   device memory                  10 bytes per element (8 without saved states) at 4.27 TB/s        59 us
+// Reading B and C is what the first is about: every lane needs its own copy in registers, and the data path delivers
+// 128 bytes a cycle even when lanes read the same word, unless neighbouring lanes do (STATE_LANE).
 //
 // [1] Gu, Dao: Mamba, linear-time sequence modeling with selective state spaces, 2023, section 3.3 and appendix D.
 // [2] Blelloch: Prefix sums and their applications, 1990 (the scan that this avoids inside a range).
