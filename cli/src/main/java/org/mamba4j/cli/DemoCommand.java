@@ -48,6 +48,7 @@ import picocli.CommandLine.Option;
             "The run, the measurements and a report go to the output folder. Run again, it goes on where it stopped."
         })
 final class DemoCommand implements Runnable {
+    private static final String CONFIG = "config.yaml"; // of a run's folder
     private static final String RECIPE = "recipes/demo.yaml";
     private static final String PROMPT = "    /**\n     * Returns ";
     private static final List<Integer> LENGTHS = List.of(256, 1000, 4000);
@@ -93,9 +94,12 @@ final class DemoCommand implements Runnable {
         facts.put("machine", machine());
         facts.put("version", String.join("", new RootCommand.Version().getVersion()));
         title("mamba4j demo", "a byte-level Mamba, trained, sampled and measured on this machine");
-        facts.forEach((label, value) -> System.out.printf("%-8s %s%n", label, value));
+        facts.forEach(DemoCommand::fact);
 
-        title("1/4 train", "Ctrl-C saves; the same command goes on");
+        boolean begun = Files.exists(output.resolve(CONFIG));
+        title(
+                "1/4 train",
+                begun ? "goes on in " + output + "; --fresh starts anew" : "Ctrl-C saves; the same command goes on");
         TrainResult trained = Trainer.resume(config, TrainCommand.progressLine());
         if (!trained.finished()) {
             return;
@@ -117,7 +121,7 @@ final class DemoCommand implements Runnable {
                             model.config().stateBytes()));
             facts.put("seed", Long.toString(config.seed()));
             facts.put("data", corpus.location());
-            report(start, config, trained, perplexity, sample, facts);
+            report(start, corpus, config, trained, perplexity, sample, facts);
         }
     }
 
@@ -135,7 +139,7 @@ final class DemoCommand implements Runnable {
         if (!Files.exists(folder)) {
             return;
         }
-        if (!Files.exists(folder.resolve("config.yaml"))) {
+        if (!Files.exists(folder.resolve(CONFIG))) {
             throw new UserError(folder + " holds no run, so --fresh does not delete it: give another --output");
         }
         try (Stream<Path> files = Files.walk(folder)) {
@@ -211,6 +215,7 @@ final class DemoCommand implements Runnable {
 
     private void report(
             long start,
+            DemoCorpus corpus,
             TrainConfig config,
             TrainResult trained,
             PerplexityResult perplexity,
@@ -218,8 +223,7 @@ final class DemoCommand implements Runnable {
             Map<String, String> facts) {
         List<String> commands = List.of(
                 "./mamba4j generate --model " + output + " --prompt 'public static ' --temperature 0.7",
-                "./mamba4j eval perplexity --model " + output + " --data '" + facts.getOrDefault("data", "")
-                        + "' --lengths 256,1k,8k",
+                "./mamba4j eval perplexity --model " + output + " --data '" + corpus.unseen() + "' --lengths 256,1k,8k",
                 "./mamba4j inspect " + output,
                 "./mamba4j demo --output " + output + " --fresh --set schedule.minutes=30");
         PerplexityReport.in(output).write(perplexity);
@@ -245,6 +249,23 @@ final class DemoCommand implements Runnable {
         System.out.println();
         System.out.println(Terminal.STDOUT.bold("go on with"));
         commands.forEach(command -> System.out.println("  " + command));
+    }
+
+    /** A label and its text, on as many lines as the text needs. */
+    private static void fact(String label, String text) {
+        int indent = 9;
+        int width = Math.max(20, Terminal.STDOUT.columns() - indent - 1);
+        StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-8s", label));
+        int used = 0;
+        for (String word : text.split(" ")) {
+            if (used > 0 && used + 1 + word.length() > width) {
+                line.append(System.lineSeparator()).append(" ".repeat(indent - 1));
+                used = 0;
+            }
+            line.append(' ').append(word);
+            used += word.length() + 1;
+        }
+        System.out.println(line);
     }
 
     private static void title(String title, String subtitle) {

@@ -8,11 +8,14 @@ import java.nio.file.Path;
  *
  * @param location as {@link org.mamba4j.data.Corpus#of} takes it
  * @param description for people
+ * @param unseen text of another place, to measure the model on; a word to replace where none is known
  */
-record DemoCorpus(String location, String description) {
+record DemoCorpus(String location, String description, String unseen) {
+    private static final String ANOTHER = "another.txt";
+
     /** What {@code --data} names. */
     static DemoCorpus named(String location) {
-        return new DemoCorpus(location, location);
+        return new DemoCorpus(location, location, ANOTHER);
     }
 
     /** The JDK's own sources, or this project's where the JDK came without them. */
@@ -23,12 +26,16 @@ record DemoCorpus(String location, String description) {
     static DemoCorpus find(Path javaHome, Path projectHome) {
         Path zip = javaHome.resolve("lib").resolve("src.zip");
         if (Files.isReadable(zip)) {
-            return new DemoCorpus(zip + "!java.base/**.java", "the sources of the JDK's java.base, " + zip);
+            return new DemoCorpus(
+                    zip + "!java.base/**.java",
+                    "the sources of the JDK's java.base, " + zip,
+                    zip + "!jdk.compiler/**.java");
         }
         Path sources = projectHome.toAbsolutePath().normalize();
         return new DemoCorpus(
                 sources + "/*/src/**.java",
                 "this project's own sources, as the JDK in " + javaHome
-                        + " came without lib/src.zip (--data chooses another text)");
+                        + " came without lib/src.zip (--data chooses another text)",
+                ANOTHER);
     }
 }

@@ -13,9 +13,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.SafetensorsWriter;
 import org.mamba4j.model.Shape;
 
@@ -237,6 +239,57 @@ class BadInputTest {
         } finally {
             unmount(mount);
         }
+    }
+
+    @Test
+    void diskThatFillsUpWhileSaving() throws Exception {
+        Path mount = Files.createDirectory(folder.resolve("mount"));
+        Path data = Files.writeString(folder.resolve("text.txt"), "some text ".repeat(1000));
+        assumeTrue(mount(mount, "size=256k"), "skipped: no permission to mount a file system");
+        try {
+            Path run = mount.resolve("run");
+            Object[] words = {
+                "train",
+                recipe(data, run),
+                "--set",
+                "model.hidden_size=32",
+                "--set",
+                "checkpoints.every=1",
+                "--set",
+                "checkpoints.keep=4"
+            };
+            Cli result = Cli.run(words);
+            assertThat(result.code()).as(result.err()).isEqualTo(2);
+            assertThat(result.err().lines()).hasSize(1);
+            assertThat(result.err()).startsWith("mamba4j: ").contains("mount").doesNotContain("Exception");
+            // What was saved before is whole.
+            try (Stream<Path> saved = Files.list(run.resolve("checkpoints"))) {
+                for (Path checkpoint : saved.filter(
+                                p -> !p.getFileName().toString().startsWith("."))
+                        .toList()) {
+                    Checkpoint.open(checkpoint).close();
+                }
+            }
+        } finally {
+            unmount(mount);
+        }
+    }
+
+    @Test
+    void aFolderThatHoldsARun() throws IOException {
+        Path data = Files.writeString(folder.resolve("text.txt"), "some text ".repeat(1000));
+        Path recipe = recipe(data, folder.resolve("run"));
+        Cli first = Cli.run("train", recipe);
+        assertThat(first.code()).as(first.err()).isZero();
+        assertThat(Cli.run("inspect", folder.resolve("run")).out()).contains("\"mamba\"");
+        Cli again = Cli.run("train", recipe);
+        assertThat(again.code()).isEqualTo(2);
+        assertThat(again.err()).contains("already holds a run", "--resume");
+        assertThat(Cli.run("train", recipe, "--resume").code()).isZero();
+        Cli other = Cli.run("train", recipe, "--resume", "--set", "data.length=16");
+        assertThat(other.code()).isEqualTo(2);
+        assertThat(other.err().lines()).hasSize(1);
+        assertThat(other.err()).contains("data.length was 32, is 16");
     }
 
     // --- helpers ---

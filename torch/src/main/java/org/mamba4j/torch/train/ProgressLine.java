@@ -13,6 +13,11 @@ import java.util.function.LongSupplier;
  */
 public final class ProgressLine implements TrainListener {
     private static final String ERASE = "\r\u001b[K";
+
+    /** A line that wraps cannot be rewritten, so the terminal is told to cut it at its width instead. */
+    private static final String CLIP = "\u001b[?7l";
+
+    private static final String WRAP = "\u001b[?7h";
     private static final long REWRITE_NANOS = 100_000_000L;
     private static final long PLAIN_NANOS = 10_000_000_000L;
 
@@ -76,7 +81,7 @@ public final class ProgressLine implements TrainListener {
         shownAt = now;
         String text = text(p);
         if (terminal) {
-            out.print(ERASE + text);
+            out.print(ERASE + CLIP + text + WRAP);
             out.flush();
             shown = true;
         } else {
