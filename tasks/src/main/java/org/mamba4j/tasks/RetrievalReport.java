@@ -1,0 +1,50 @@
+package org.mamba4j.tasks;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.json.JsonText;
+
+/**
+ * The files of a retrieval task: an array of {@link RetrievalResult.Cell}s, and the map of them.
+ *
+ * @param json figures
+ * @param png picture
+ */
+public record RetrievalReport(Path json, Path png) {
+    /**
+     * Reports into {@code json} and a picture beside it; {@link #write} makes their folder if it does not exist.
+     *
+     * @throws UserError if they cannot be written: known before anything is measured, and nothing is made for it
+     */
+    public static RetrievalReport at(Path json) {
+        String name = Objects.toString(json.toAbsolutePath().getFileName(), "");
+        if (!name.endsWith(".json")) {
+            throw new UserError("the file for the figures is " + json + ", but must end in .json");
+        }
+        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
+        PerplexityReport.in(folder); // the same check
+        return new RetrievalReport(json, folder.resolve(name.substring(0, name.length() - 5) + ".png"));
+    }
+
+    /** @throws UserError if a file cannot be written */
+    public void write(RetrievalResult result, String title) {
+        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new UserError("cannot make the folder " + folder + " (" + e + "): give another one", e);
+        }
+        AtomicFile.writeString(json, JsonText.pretty(result.toJson()) + "\n");
+        ByteBuffer picture = ByteBuffer.wrap(RetrievalChart.png(result, title));
+        AtomicFile.write(png, channel -> {
+            while (picture.hasRemaining()) {
+                channel.write(picture);
+            }
+        });
+    }
+}

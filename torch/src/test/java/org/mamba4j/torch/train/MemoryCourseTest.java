@@ -1,0 +1,76 @@
+package org.mamba4j.torch.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.nn.MemMamba;
+import org.mamba4j.torch.nn.MemoryTraining;
+
+class MemoryCourseTest {
+    private static final MemoryCourse COURSE = new MemoryCourse(50, 512, 0.2);
+
+    @Test
+    void itBeginsDenseAndFree() {
+        assertThat(COURSE.at(0, 512)).isEqualTo(new MemoryCourse.Stage(512, true, 1, 0, 0));
+        assertThat(COURSE.at(0.0649, 512).dense()).isTrue();
+    }
+
+    @Test
+    void thenNotesGetAPriceThatRises() {
+        MemoryCourse.Stage first = COURSE.at(0.065, 1024);
+        assertThat(first).isEqualTo(new MemoryCourse.Stage(512, false, 1, 0.2, 0));
+        assertThat(COURSE.at((0.065 + 0.33) / 2, 1024).freeShare()).isCloseTo(Math.sqrt(0.06), within(1e-9));
+        assertThat(COURSE.at(0.32999, 1024).freeShare()).isCloseTo(0.06, within(1e-4));
+    }
+
+    @Test
+    void thenThePoolShrinksToItsSize() {
+        assertThat(COURSE.at(0.33, 1024).capacity()).isEqualTo(512);
+        assertThat(COURSE.at(0.41, 2048).capacity()).isEqualTo((int) Math.round(Math.sqrt(512 * 50)));
+        assertThat(COURSE.at(0.4899, 2048).capacity()).isBetween(50, 51);
+        assertThat(COURSE.at(0.41, 2048).freeShare()).isCloseTo(0.7 * 50 / 2048, within(1e-12));
+    }
+
+    @Test
+    void inTheEndOnlyTheScoreCounts() {
+        assertThat(COURSE.at(0.5, 2048).exploration()).isCloseTo(0.1 * 50 / 2048, within(1e-12));
+        assertThat(COURSE.at(0.8299, 8192).exploration()).isPositive();
+        assertThat(COURSE.at(0.83, 8192)).isEqualTo(new MemoryCourse.Stage(50, false, 0.7 * 50 / 8192, 0.2, 0));
+        assertThat(COURSE.at(1, 20).freeShare()).as("a short text").isEqualTo(1);
+    }
+
+    @Test
+    void thePriceIsAddedToTheLoss() {
+        MemMambaConfig config = new MemMambaConfig(
+                MambaConfig.builder().vocabSize(20).dModel(8).nLayer(2).build(), MemoryConfig.DEFAULTS);
+        try (MemMamba model = MemMamba.create(config, MambaKernels.fused(), 1)) {
+            TensorScope.run(() -> {
+                MemoryCourse.Stage stage = COURSE.at(0.4, 100);
+                MemoryTraining training = stage.training(3);
+                Tensor ids = Tensors.ofTokens(new int[200], 0, 2, 100);
+                Tensor loss = model.loss(ids, ids, training);
+                double price = training.notePrice(stage.freeShare()).item_float();
+                assertThat(price).isPositive();
+                assertThat((double) stage.priced(loss, training).item_float())
+                        .isCloseTo(loss.item_float() + 0.2 * price, within(1e-5));
+                assertThat(COURSE.at(0, 100).priced(loss, training)).isSameAs(loss);
+            });
+        }
+    }
+
+    @Test
+    void refusesWhatMeansNothing() {
+        assertThatThrownBy(() -> new MemoryCourse(50, 49, 0.1)).hasMessageContaining("dense capacity 49");
+        assertThatThrownBy(() -> new MemoryCourse(0, 49, 0.1)).hasMessageContaining("pool size 0");
+        assertThatThrownBy(() -> new MemoryCourse(1, 1, Double.NaN)).hasMessageContaining("price NaN");
+    }
+}
