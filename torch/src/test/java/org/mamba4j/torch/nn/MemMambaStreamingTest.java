@@ -182,11 +182,10 @@ class MemMambaStreamingTest {
                 .toArray();
     }
 
-    /** To a million tokens and more with {@code -Dmamba4j.streaming.tokens=1000000}. */
     @Test
     void stateAndTimePerTokenStayAsTheyAre() {
         int block = 4096;
-        int tokens = Integer.getInteger("mamba4j.streaming.tokens", 1 << 16);
+        int tokens = 1_000_000;
         MambaConfig mamba = MambaConfig.builder()
                 .vocabSize(MemoryModels.VOCABULARY)
                 .dModel(8)
