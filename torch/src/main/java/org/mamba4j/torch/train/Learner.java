@@ -22,6 +22,8 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
+import org.mamba4j.torch.nn.MemMamba;
+import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 
 /** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
@@ -73,8 +75,9 @@ final class Learner implements AutoCloseable {
         double sum = 0;
         for (int micro = 0; micro < accumulate; micro++) {
             Batch batch = source.batch((long) step * accumulate + micro);
+            long pass = (long) step * accumulate + micro;
             sum += TensorScope.call(() -> {
-                Tensor loss = loss(batch);
+                Tensor loss = trainingLoss(batch, step, pass);
                 loss.backward();
                 return (double) loss.item_float();
             });
@@ -96,12 +99,41 @@ final class Learner implements AutoCloseable {
                 * batch.length();
     }
 
+    /** The loss that is descended on; with a memory, the price of its notes is part of it. */
+    private Tensor trainingLoss(Batch batch, int step, long pass) {
+        if (!(network instanceof MemMamba memory)) {
+            return loss(batch);
+        }
+        int poolSize = memory.config().memory().poolSize();
+        MemoryCourse course = new MemoryCourse(
+                poolSize,
+                Math.max(poolSize, config.notes().dense()),
+                config.notes().price());
+        double progress = (double) step / config.schedule().steps();
+        MemoryCourse.Stage stage = course.at(progress, batch.length());
+        MemoryTraining training = stage.training(config.seed() * 0x9E3779B97F4A7C15L + pass);
+        Tensor loss = batch.isWeighted()
+                ? memory.loss(inputs(batch), targets(batch), weights(batch), training)
+                : memory.loss(inputs(batch), targets(batch), training);
+        return stage.priced(loss, training);
+    }
+
     private Tensor loss(Batch batch) {
-        Tensor inputs = Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length());
-        Tensor targets = Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
         return batch.isWeighted()
-                ? network.loss(inputs, targets, Tensors.of(batch.weights(), batch.rows(), batch.length()))
-                : network.loss(inputs, targets);
+                ? network.loss(inputs(batch), targets(batch), weights(batch))
+                : network.loss(inputs(batch), targets(batch));
+    }
+
+    private static Tensor inputs(Batch batch) {
+        return Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length());
+    }
+
+    private static Tensor targets(Batch batch) {
+        return Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
+    }
+
+    private static Tensor weights(Batch batch) {
+        return Tensors.of(batch.weights(), batch.rows(), batch.length());
     }
 
     /** Writes weights, optimiser and random state into a folder. */

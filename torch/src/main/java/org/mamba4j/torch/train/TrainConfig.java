@@ -34,6 +34,7 @@ public record TrainConfig(
         Data data,
         Optimiser optimiser,
         Course schedule,
+        Notes notes,
         Evaluation evaluation,
         Saving checkpoints,
         Measuring metrics) {
@@ -86,7 +87,8 @@ public record TrainConfig(
     TrainConfig withSteps(int steps) {
         Course changed =
                 new Course(schedule.shape(), steps, schedule.minutes(), schedule.warmupSteps(), schedule.minLr());
-        return new TrainConfig(out, seed, threads, model, data, optimiser, changed, evaluation, checkpoints, metrics);
+        return new TrainConfig(
+                out, seed, threads, model, data, optimiser, changed, notes, evaluation, checkpoints, metrics);
     }
 
     /** Tokens that one step trains on. */
@@ -193,6 +195,23 @@ public record TrainConfig(
 
             @Describe(value = "learning rate of the last step", byDefault = "1e-5", min = 0, max = 10, mayChange = true)
             double minLr) {}
+
+    /** How the memory of a memmamba learns what to note: {@link MemoryCourse}. Other families have none. */
+    public record Notes(
+            @Describe(
+                    value = "memmamba only: factor of the price of notes in the loss",
+                    byDefault = "0.2",
+                    min = 0,
+                    max = 1e3)
+            double price,
+
+            @Describe(
+                    value = "memmamba only: notes that a pool holds at first, before it shrinks to memory_pool_size",
+                    byDefault = "512",
+                    unit = "notes",
+                    min = 1,
+                    max = 1 << 20)
+            int dense) {}
 
     /** Measuring on the validation windows, which are the same every time. */
     public record Evaluation(

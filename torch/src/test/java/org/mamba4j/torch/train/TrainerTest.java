@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.torch.TensorScope;
@@ -53,11 +55,15 @@ class TrainerTest {
         assertThat(result.lastCheckpoint().resolve("tokenizer_config.json")).exists();
     }
 
-    @Test
-    void aRunThatBreaksOffAnywhereEndsWithTheSameBits() throws IOException {
-        Trainer.train(TinyRuns.config(folder, "whole"), TrainListener.SILENT);
+    @ParameterizedTest
+    @ValueSource(strings = {"mamba", "memmamba"})
+    void aRunThatBreaksOffAnywhereEndsWithTheSameBits(String family) throws IOException {
+        String[] model = family.equals("mamba")
+                ? new String[0]
+                : new String[] {"model.type=memmamba", "model.memory_chunk_size=8", "model.memory_pool_size=4"};
+        Trainer.train(TinyRuns.config(folder, "whole", model), TrainListener.SILENT);
 
-        TrainConfig config = TinyRuns.config(folder, "broken");
+        TrainConfig config = TinyRuns.config(folder, "broken", model);
         // Before the first checkpoint, right after one, between two, with metrics and an evaluation to take back.
         for (int step : new int[] {3, 5, 13, 22}) {
             assertThatThrownBy(() -> Trainer.resume(config, new Breaks(step))).isInstanceOf(Broken.class);
