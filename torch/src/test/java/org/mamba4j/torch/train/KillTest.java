@@ -36,7 +36,9 @@ class KillTest {
         for (int kill = 0; kill < KILLS; kill++) {
             // So that the kills are spread over the whole run, and some hit the start, before any step.
             int steps = random.nextInt(2 * STEPS / (KILLS + 1) + 1);
-            killedAt.add(killAfter(steps, random.nextInt(40_000_000)));
+            // Every other one waits for a save to be under way: they are too short to be hit by chance.
+            boolean save = kill % 2 == 1;
+            killedAt.add(killAfter(save ? steps + 1 : steps, save, random.nextInt(save ? 4_000_000 : 40_000_000)));
             inSaves += remains() > 0 ? 1 : 0;
         }
         Process last = start();
@@ -73,8 +75,8 @@ class KillTest {
                 .isEqualTo("step " + step);
     }
 
-    /** Lets a child run for some steps and a bit, then kills it. */
-    private int killAfter(int steps, long nanos) throws Exception {
+    /** Lets a child run for some steps, until it saves if that is wanted, and a bit; then kills it. */
+    private int killAfter(int steps, boolean save, long nanos) throws Exception {
         Process child = start();
         BufferedReader out = child.inputReader();
         int step = -1;
@@ -89,6 +91,9 @@ class KillTest {
                 seen++;
                 step = Integer.parseInt(line.substring(5));
             }
+        }
+        while (save && child.isAlive() && remains() == 0) {
+            Thread.onSpinWait();
         }
         LockSupport.parkNanos(nanos);
         child.destroyForcibly().waitFor();
