@@ -1,0 +1,160 @@
+package org.mamba4j.torch.cuda;
+
+import static org.mamba4j.torch.cuda.NativeLibrary.INT;
+import static org.mamba4j.torch.cuda.NativeLibrary.LONG;
+import static org.mamba4j.torch.cuda.NativeLibrary.POINTER;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+
+/**
+ * The few functions of the CUDA driver that this program calls. All act on the current context of the calling thread:
+ * libtorch's, which is the device's primary one.
+ */
+final class Driver {
+    private static final NativeLibrary LIBRARY = NativeLibrary.open(
+            List.of("libcuda.so.1", "libcuda.so", "nvcuda.dll"), "install NVIDIA's driver, or use --device cpu");
+
+    private static final MethodHandle GET_ERROR_STRING = LIBRARY.function("cuGetErrorString", INT, POINTER);
+    private static final MethodHandle MODULE_LOAD_DATA = LIBRARY.function("cuModuleLoadData", POINTER, POINTER);
+    private static final MethodHandle MODULE_GET_FUNCTION =
+            LIBRARY.function("cuModuleGetFunction", POINTER, POINTER, POINTER);
+    private static final MethodHandle FUNCTION_SET_ATTRIBUTE =
+            LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
+    private static final MethodHandle LAUNCH_KERNEL =
+            LIBRARY.function("cuLaunchKernel", POINTER, INT, INT, INT, INT, INT, INT, INT, POINTER, POINTER, POINTER);
+    private static final MethodHandle STREAM_BEGIN_CAPTURE = LIBRARY.function("cuStreamBeginCapture_v2", POINTER, INT);
+    private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", POINTER, POINTER);
+    private static final MethodHandle GRAPH_INSTANTIATE =
+            LIBRARY.function("cuGraphInstantiateWithFlags", POINTER, POINTER, LONG);
+    private static final MethodHandle GRAPH_LAUNCH = LIBRARY.function("cuGraphLaunch", POINTER, POINTER);
+    private static final MethodHandle GRAPH_EXEC_DESTROY = LIBRARY.function("cuGraphExecDestroy", POINTER);
+    private static final MethodHandle GRAPH_DESTROY = LIBRARY.function("cuGraphDestroy", POINTER);
+
+    private static final int MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
+    private static final int CAPTURE_MODE_THREAD_LOCAL = 1;
+
+    private Driver() {}
+
+    /** Loads machine code (a CUBIN) into the current context; it stays there as long as the process. */
+    static MemorySegment loadModule(byte[] cubin) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment module = arena.allocate(POINTER);
+            MemorySegment image = arena.allocate(cubin.length, 16);
+            MemorySegment.copy(cubin, 0, image, ValueLayout.JAVA_BYTE, 0, cubin.length);
+            check("cuModuleLoadData", (int) MODULE_LOAD_DATA.invokeExact(module, image));
+            return module.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static MemorySegment function(MemorySegment module, String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment function = arena.allocate(POINTER);
+            check("cuModuleGetFunction " + name, (int)
+                    MODULE_GET_FUNCTION.invokeExact(function, module, arena.allocateFrom(name)));
+            return function.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** Allows {@code function} to be launched with up to {@code bytes} of dynamic shared memory. */
+    static void allowSharedMemory(MemorySegment function, int bytes) {
+        try {
+            check("cuFuncSetAttribute", (int)
+                    FUNCTION_SET_ATTRIBUTE.invokeExact(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** Launches with the kernel parameters that {@code parameters} (an array of pointers) points to. */
+    static void launch(MemorySegment function, LaunchShape shape, MemorySegment stream, MemorySegment parameters) {
+        try {
+            check("cuLaunchKernel", (int) LAUNCH_KERNEL.invokeExact(
+                    function,
+                    shape.gridX(),
+                    shape.gridY(),
+                    shape.gridZ(),
+                    shape.blockX(),
+                    shape.blockY(),
+                    shape.blockZ(),
+                    shape.sharedBytes(),
+                    stream,
+                    parameters,
+                    MemorySegment.NULL));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static void beginCapture(MemorySegment stream) {
+        try {
+            check("cuStreamBeginCapture", (int) STREAM_BEGIN_CAPTURE.invokeExact(stream, CAPTURE_MODE_THREAD_LOCAL));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** Ends the capture on {@code stream} and returns the executable graph. */
+    static MemorySegment endCapture(MemorySegment stream) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment slot = arena.allocate(POINTER);
+            check("cuStreamEndCapture", (int) STREAM_END_CAPTURE.invokeExact(stream, slot));
+            MemorySegment graph = slot.get(POINTER, 0);
+            int status = (int) GRAPH_INSTANTIATE.invokeExact(slot, graph, 0L);
+            MemorySegment executable = slot.get(POINTER, 0);
+            check("cuGraphDestroy", (int) GRAPH_DESTROY.invokeExact(graph));
+            check("cuGraphInstantiate", status);
+            return executable;
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static void launchGraph(MemorySegment executable, MemorySegment stream) {
+        try {
+            check("cuGraphLaunch", (int) GRAPH_LAUNCH.invokeExact(executable, stream));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static void destroyGraph(MemorySegment executable) {
+        try {
+            check("cuGraphExecDestroy", (int) GRAPH_EXEC_DESTROY.invokeExact(executable));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    @SuppressWarnings("restricted") // reads the C string that the driver returns
+    private static void check(String call, int status) {
+        if (status == 0) {
+            return;
+        }
+        String reason = "status " + status;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment slot = arena.allocate(POINTER);
+            if ((int) GET_ERROR_STRING.invokeExact(status, slot) == 0) {
+                reason += ", " + slot.get(POINTER, 0).reinterpret(256).getString(0);
+            }
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+        throw new IllegalStateException(call + " failed: " + reason);
+    }
+
+    private static RuntimeException rethrow(Throwable e) {
+        return switch (e) {
+            case RuntimeException runtime -> runtime;
+            case Error error -> throw error;
+            default -> new IllegalStateException(e);
+        };
+    }
+}

@@ -1,0 +1,61 @@
+package org.mamba4j.torch.cuda;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.bytedeco.pytorch.Tensor;
+
+/** Writes the fields of a C struct one after another, each aligned to its own size as C does. */
+public final class StructWriter {
+    private final MemorySegment struct;
+    private long at;
+
+    StructWriter(MemorySegment struct) {
+        this.struct = struct;
+    }
+
+    /** A device pointer: the address of {@code tensor}'s first element. */
+    public StructWriter pointer(Tensor tensor) {
+        return int64(tensor.data_ptr().address());
+    }
+
+    /** A null device pointer: an optional input or output that is not used. */
+    public StructWriter absent() {
+        return int64(0);
+    }
+
+    /** A {@code long long}. */
+    public StructWriter int64(long value) {
+        align(Long.BYTES);
+        struct.set(ValueLayout.JAVA_LONG, at, value);
+        at += Long.BYTES;
+        return this;
+    }
+
+    /** An {@code int}. */
+    public StructWriter int32(int value) {
+        align(Integer.BYTES);
+        struct.set(ValueLayout.JAVA_INT, at, value);
+        at += Integer.BYTES;
+        return this;
+    }
+
+    /** A {@code float}. */
+    public StructWriter float32(float value) {
+        align(Float.BYTES);
+        struct.set(ValueLayout.JAVA_FLOAT, at, value);
+        at += Float.BYTES;
+        return this;
+    }
+
+    void finish() {
+        align(Long.BYTES);
+        if (at != struct.byteSize()) {
+            throw new IllegalStateException(
+                    "kernel parameters: " + at + " bytes written, the struct has " + struct.byteSize());
+        }
+    }
+
+    private void align(int size) {
+        at = (at + size - 1) / size * size;
+    }
+}
