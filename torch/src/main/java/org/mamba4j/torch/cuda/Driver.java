@@ -3,6 +3,7 @@ package org.mamba4j.torch.cuda;
 import static org.mamba4j.torch.cuda.NativeLibrary.INT;
 import static org.mamba4j.torch.cuda.NativeLibrary.LONG;
 import static org.mamba4j.torch.cuda.NativeLibrary.POINTER;
+import static org.mamba4j.torch.cuda.NativeLibrary.rethrow;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -148,13 +149,5 @@ final class Driver {
             throw rethrow(e);
         }
         throw new IllegalStateException(call + " failed: " + reason);
-    }
-
-    private static RuntimeException rethrow(Throwable e) {
-        return switch (e) {
-            case RuntimeException runtime -> runtime;
-            case Error error -> throw error;
-            default -> new IllegalStateException(e);
-        };
     }
 }

@@ -42,7 +42,7 @@ final class NativeLibrary {
             try {
                 return new NativeLibrary(name, SymbolLookup.libraryLookup(name, Arena.global()));
             } catch (IllegalArgumentException notFound) {
-                continue;
+                // the next name may be there
             }
         }
         throw new UserError("none of the libraries " + String.join(", ", names) + " can be opened: " + remedy);
@@ -54,5 +54,14 @@ final class NativeLibrary {
                 .orElseThrow(() -> new UserError(name + " has no function " + symbol
                         + ": it is too old for this program (CUDA 12.4 or newer is needed)"));
         return Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(INT, parameters));
+    }
+
+    /** What a caller of {@code MethodHandle.invokeExact} throws for {@code e}, which no C function throws. */
+    static RuntimeException rethrow(Throwable e) {
+        return switch (e) {
+            case RuntimeException runtime -> runtime;
+            case Error error -> throw error;
+            default -> new IllegalStateException(e);
+        };
     }
 }

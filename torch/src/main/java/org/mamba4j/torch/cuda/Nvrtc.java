@@ -2,6 +2,7 @@ package org.mamba4j.torch.cuda;
 
 import static org.mamba4j.torch.cuda.NativeLibrary.INT;
 import static org.mamba4j.torch.cuda.NativeLibrary.POINTER;
+import static org.mamba4j.torch.cuda.NativeLibrary.rethrow;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -102,13 +103,5 @@ final class Nvrtc {
             throw new IllegalStateException(
                     call + " failed: NVRTC status " + status + (detail.isEmpty() ? "" : "\n" + detail));
         }
-    }
-
-    private static RuntimeException rethrow(Throwable e) {
-        return switch (e) {
-            case RuntimeException runtime -> runtime;
-            case Error error -> throw error;
-            default -> new IllegalStateException(e);
-        };
     }
 }
