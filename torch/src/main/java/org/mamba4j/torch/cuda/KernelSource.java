@@ -11,8 +11,12 @@ import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * CUDA C++ text and the options to compile it with. Compiling takes a second or more, so the machine code is kept on
@@ -25,18 +29,43 @@ import java.util.List;
  */
 record KernelSource(String name, String text, List<String> options) {
     private static final System.Logger LOG = System.getLogger(KernelSource.class.getName());
+    private static final Pattern INCLUDE = Pattern.compile("#include \"([^\"]+)\"\\s*");
+    private static final String FOLDER = "cuda/";
 
     KernelSource {
         options = List.copyOf(options);
     }
 
-    /** The resource {@code file} beside {@code owner}. */
+    /**
+     * The resource {@code file} beside {@code owner}, with the files that it includes by {@code #include "name"} put in
+     * place of the line, each once: NVRTC sees one text, and the cache key covers all of it.
+     */
     static KernelSource resource(Class<?> owner, String file, List<String> options) {
-        try (InputStream in = owner.getResourceAsStream(file)) {
-            if (in == null) {
-                throw new IllegalStateException("no resource " + file + " beside " + owner.getName());
+        StringBuilder text = new StringBuilder();
+        inline(owner, file, new HashSet<>(), text);
+        return new KernelSource(file, text.toString(), options);
+    }
+
+    private static void inline(Class<?> owner, String file, Set<String> seen, StringBuilder text) {
+        if (!seen.add(file)) {
+            return;
+        }
+        for (String line : read(owner, file).split("\n", -1)) {
+            Matcher include = INCLUDE.matcher(line);
+            if (include.matches()) {
+                inline(owner, include.group(1), seen, text);
+            } else if (!line.startsWith("#pragma once")) {
+                text.append(line).append('\n');
             }
-            return new KernelSource(file, new String(in.readAllBytes(), StandardCharsets.UTF_8), options);
+        }
+    }
+
+    private static String read(Class<?> owner, String file) {
+        try (InputStream in = owner.getResourceAsStream(FOLDER + file)) {
+            if (in == null) {
+                throw new IllegalStateException("no resource " + FOLDER + file + " beside " + owner.getName());
+            }
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
