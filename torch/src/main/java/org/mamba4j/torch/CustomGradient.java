@@ -1,14 +1,14 @@
 package org.mamba4j.torch;
 
-import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorBase;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorTensorHook;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,8 +38,6 @@ import org.jspecify.annotations.Nullable;
  * Running backward twice ({@code retain_graph}) computes the gradients twice.
  */
 public final class CustomGradient {
-    private static final long[] UNWANTED = {-1};
-
     private CustomGradient() {}
 
     /** Computes the gradients of one application. */
@@ -49,7 +47,7 @@ public final class CustomGradient {
          * Called during backward, with gradients switched off, in a scope of its own.
          *
          * @param gradOutput gradient of the output, of its shape, any strides
-         * @param gradients to be filled, in the order of the inputs: float32, contiguous, of the input's shape and with
+         * @param gradients to be filled, in the order of the inputs: contiguous, of the input's shape, type and device, with
          *     arbitrary content; absent where none is wanted
          */
         void fill(Tensor gradOutput, List<Tensor> gradients);
@@ -80,7 +78,7 @@ public final class CustomGradient {
     /**
      * Joins {@code output} to {@code inputs}.
      *
-     * @param output float32, contiguous, not a view and not part of a graph (computed from detached inputs); from now on
+     * @param output contiguous, not a view and not part of a graph (computed from detached inputs); from now on
      *     it is, and must not be written to
      * @param inputs of any shapes; absent ones and those that need no gradient are skipped
      * @param backward computes the inputs' gradients from the output's
@@ -94,7 +92,7 @@ public final class CustomGradient {
             throw new IllegalArgumentException(
                     "the output is part of a graph already: compute it from detached inputs");
         }
-        Application application = new Application(backward, output.shape(), inputs);
+        Application application = new Application(backward, output, inputs);
         TensorScope temporaries = TensorScope.temporaries();
         try {
             join(output, inputs, application);
@@ -118,33 +116,51 @@ public final class CustomGradient {
         output.register_hook(TensorScope.giveToGraph(new OutputHook(application)));
     }
 
+    /** Shape, element type and device of a tensor: what its gradient must have too. */
+    private static final class Form {
+        private final boolean wanted;
+        private final long[] shape;
+        private final TensorOptions options;
+
+        private Form(Tensor tensor, boolean wanted) {
+            this.wanted = wanted;
+            this.shape = wanted ? tensor.shape() : new long[0];
+            this.options = wanted ? TensorScope.giveToGraph(tensor.options()) : new TensorOptions();
+        }
+
+        Tensor empty() {
+            return torch.empty(shape, options, new MemoryFormatOptional());
+        }
+
+        Tensor zerosWithoutMemory() {
+            return torch.zeros(new long[] {1}, options).expand(shape);
+        }
+    }
+
     /** One use of a custom gradient: what its hooks share. */
     private static final class Application {
         /** Handed to libtorch by the last hook on this thread; it has its own reference by the time of the next. */
         private static final ThreadLocal<@Nullable Tensor> HANDED_OVER = new ThreadLocal<>();
 
         private final Backward backward;
-        private final long[] outputShape;
-        private final List<long[]> wantedShapes;
+        private final Form outputForm;
+        private final List<Form> wantedForms;
         private List<Tensor> gradients = List.of();
 
-        Application(Backward backward, long[] outputShape, List<Tensor> inputs) {
+        Application(Backward backward, Tensor output, List<Tensor> inputs) {
             this.backward = backward;
-            this.outputShape = outputShape;
-            this.wantedShapes = inputs.stream()
-                    .map(input -> wanted(input) ? input.shape() : UNWANTED)
-                    .toList();
+            this.outputForm = new Form(output, true);
+            this.wantedForms =
+                    inputs.stream().map(input -> new Form(input, wanted(input))).toList();
         }
 
         TensorBase onOutput(TensorBase gradOutput) {
             try (TensorScope scope = new TensorScope()) {
-                gradients = wantedShapes.stream()
-                        .map(shape -> Arrays.equals(shape, UNWANTED)
-                                ? Tensors.absent()
-                                : scope.promote(Tensors.empty(ScalarType.Float, shape)))
+                gradients = wantedForms.stream()
+                        .map(form -> form.wanted ? scope.promote(form.empty()) : Tensors.absent())
                         .toList();
                 backward.fill(new Tensor(gradOutput), gradients);
-                return handOver(scope.promote(Tensors.zeros(1).expand(outputShape)));
+                return handOver(scope.promote(outputForm.zerosWithoutMemory()));
             }
         }
 
