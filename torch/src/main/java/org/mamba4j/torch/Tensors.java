@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -23,6 +24,19 @@ public final class Tensors {
         Torch.load();
         try (TensorScope scope = new TensorScope()) {
             return scope.promote(torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional()));
+        }
+    }
+
+    /** A contiguous tensor of the shape, type and device of {@code tensor}, its content arbitrary. */
+    public static Tensor emptyLike(Tensor tensor) {
+        return emptyLike(tensor, tensor.scalar_type().intern(), tensor.shape());
+    }
+
+    /** A contiguous tensor on the device of {@code tensor}, its content arbitrary. */
+    public static Tensor emptyLike(Tensor tensor, ScalarType type, long... shape) {
+        try (TensorScope scope = new TensorScope()) {
+            TensorOptions options = tensor.options().dtype(new ScalarTypeOptional(type));
+            return scope.promote(torch.empty(shape, options, new MemoryFormatOptional()));
         }
     }
 

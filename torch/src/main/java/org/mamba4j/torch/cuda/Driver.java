@@ -23,6 +23,9 @@ final class Driver {
     private static final MethodHandle MODULE_LOAD_DATA = LIBRARY.function("cuModuleLoadData", POINTER, POINTER);
     private static final MethodHandle MODULE_GET_FUNCTION =
             LIBRARY.function("cuModuleGetFunction", POINTER, POINTER, POINTER);
+    private static final MethodHandle MODULE_GET_GLOBAL =
+            LIBRARY.function("cuModuleGetGlobal_v2", POINTER, POINTER, POINTER, POINTER);
+    private static final MethodHandle COPY_TO_HOST = LIBRARY.function("cuMemcpyDtoH_v2", POINTER, LONG, LONG);
     private static final MethodHandle FUNCTION_SET_ATTRIBUTE =
             LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
     private static final MethodHandle LAUNCH_KERNEL =
@@ -59,6 +62,21 @@ final class Driver {
             check("cuModuleGetFunction " + name, (int)
                     MODULE_GET_FUNCTION.invokeExact(function, module, arena.allocateFrom(name)));
             return function.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** The {@code __device__} array of ints {@code name} of a module. */
+    static int[] ints(MemorySegment module, String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment address = arena.allocate(LONG);
+            MemorySegment size = arena.allocate(LONG);
+            check("cuModuleGetGlobal " + name, (int)
+                    MODULE_GET_GLOBAL.invokeExact(address, size, module, arena.allocateFrom(name)));
+            MemorySegment values = arena.allocate(size.get(LONG, 0), Integer.BYTES);
+            check("cuMemcpyDtoH", (int) COPY_TO_HOST.invokeExact(values, address.get(LONG, 0), values.byteSize()));
+            return values.toArray(INT);
         } catch (Throwable e) {
             throw rethrow(e);
         }

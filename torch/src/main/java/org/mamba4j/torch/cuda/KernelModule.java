@@ -16,6 +16,7 @@ public final class KernelModule {
 
     private final MemorySegment module;
     private final Map<String, CudaKernel> kernels = new ConcurrentHashMap<>();
+    private final Map<String, int[]> constants = new ConcurrentHashMap<>();
 
     private KernelModule(MemorySegment module) {
         this.module = module;
@@ -34,6 +35,11 @@ public final class KernelModule {
     /** The {@code extern "C"} kernel {@code name}. */
     public CudaKernel kernel(String name) {
         return kernels.computeIfAbsent(name, n -> new CudaKernel(Driver.function(module, n)));
+    }
+
+    /** The {@code __device__} array of ints {@code name}: sizes that kernel and host must agree on. */
+    public int[] ints(String name) {
+        return constants.computeIfAbsent(name, n -> Driver.ints(module, n)).clone();
     }
 
     private static KernelModule open(Key key) {

@@ -13,9 +13,14 @@ public final class StructWriter {
         this.struct = struct;
     }
 
-    /** A device pointer: the address of {@code tensor}'s first element. */
+    /** A device pointer: the address of {@code tensor}'s first element, null where it is absent. */
     public StructWriter pointer(Tensor tensor) {
-        return int64(tensor.data_ptr().address());
+        return int64(tensor.defined() ? tensor.data_ptr().address() : 0);
+    }
+
+    /** How many elements lie between batches, and between steps, of a tensor (B, L, …); 0 where it is absent. */
+    public StructWriter strides(Tensor tensor) {
+        return tensor.defined() ? int64(tensor.stride(0)).int64(tensor.stride(1)) : int64(0).int64(0);
     }
 
     /** A null device pointer: an optional input or output that is not used. */

@@ -47,7 +47,7 @@ public final class FusedScan implements SelectiveScan {
         Tensor checkpoints =
                 Tensors.empty(ScalarType.Byte, kernels.scanCheckpointBytes(batch, length, channels, states));
         kernels.scanForward(arguments(packed, y, last, checkpoints));
-        ScanInputs saved = save(packed);
+        ScanInputs saved = packed.map(CustomGradient::save);
         Tensor savedCheckpoints = CustomGradient.save(checkpoints);
         CustomGradient.apply(y, inputs, (gradY, gradients) -> backward(saved, savedCheckpoints, gradY, gradients));
         return new SequenceOutput(y, last);
@@ -100,19 +100,5 @@ public final class FusedScan implements SelectiveScan {
                 withContiguousRows(in.z()),
                 in.softplus(),
                 dense(in.initialState()));
-    }
-
-    private static ScanInputs save(ScanInputs in) {
-        return new ScanInputs(
-                CustomGradient.save(in.u()),
-                CustomGradient.save(in.delta()),
-                CustomGradient.save(in.a()),
-                CustomGradient.save(in.b()),
-                CustomGradient.save(in.c()),
-                CustomGradient.save(in.d()),
-                CustomGradient.save(in.deltaBias()),
-                CustomGradient.save(in.z()),
-                in.softplus(),
-                CustomGradient.save(in.initialState()));
     }
 }

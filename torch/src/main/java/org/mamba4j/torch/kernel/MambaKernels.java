@@ -14,6 +14,11 @@ public record MambaKernels(String name, SelectiveScan scan, CausalConv conv) {
         return new MambaKernels("fused, " + kernels.name(), new FusedScan(kernels), new FusedConv(kernels));
     }
 
+    /** On CUDA kernels of our own, compiled for the GPU at hand on first use. GPU only; float32 or bfloat16. */
+    public static MambaKernels cuda() {
+        return new MambaKernels("fused, CUDA", new CudaScan(), new CudaConv());
+    }
+
     /** Of libtorch's own operations and gradients: the reference that the others are compared with. */
     public static MambaKernels composed() {
         return new MambaKernels("composed", ComposedScan.unbound(), new ComposedConv());

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.kernel;
 
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.torch.Tensors;
 
@@ -77,6 +78,21 @@ public record ScanInputs(
     /** From {@code initialState} (B, D, N) on; absent for zeros. */
     public ScanInputs from(Tensor initialState) {
         return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+    }
+
+    /** Each tensor replaced by what {@code change} makes of it; absent ones are given too. */
+    ScanInputs map(UnaryOperator<Tensor> change) {
+        return new ScanInputs(
+                change.apply(u),
+                change.apply(delta),
+                change.apply(a),
+                change.apply(b),
+                change.apply(c),
+                change.apply(d),
+                change.apply(deltaBias),
+                change.apply(z),
+                softplus,
+                change.apply(initialState));
     }
 
     static void checkOptional(String what, Tensor tensor, long... shape) {

@@ -1,0 +1,279 @@
+package org.mamba4j.torch.kernel;
+
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.cuda.KernelModule;
+import org.mamba4j.torch.cuda.LaunchShape;
+import org.mamba4j.torch.cuda.StructWriter;
+
+/** One scan on the GPU: its sizes, how its length is cut into ranges, its workspaces and its launches. */
+final class CudaScanLaunch {
+    /** Bytes of the kernels' {@code ScanParams}: 29 pointers, 25 64-bit and 6 32-bit integers. */
+    private static final long PARAMETER_BYTES = 29 * 8 + 25 * 8 + 6 * 4;
+
+    private static final int FORWARD_BLOCKS_PER_SM = 4;
+    private static final int BACKWARD_BLOCKS_PER_SM = 2;
+    private static final int SUM_THREADS = 256;
+    private static final Tensor ABSENT = Tensors.absent();
+
+    private final ScanInputs in;
+    private final int batch;
+    private final long length;
+    private final int channels;
+    private final int states;
+    private final KernelModule forward;
+    private final KernelModule carry;
+    private final KernelModule backward;
+    private final Geometry forwardGeometry;
+    private final Geometry backwardGeometry;
+    private final long tiles;
+
+    CudaScanLaunch(ScanInputs in) {
+        this.in = in;
+        this.batch = Math.toIntExact(in.u().size(0));
+        this.length = in.u().size(1);
+        this.channels = Math.toIntExact(in.u().size(2));
+        this.states = Math.toIntExact(in.a().size(1));
+        List<String> options = CudaOptions.of(in.u()).with("STATES", states).list();
+        this.forward = module("forward", options);
+        this.carry = module("carry", options);
+        this.backward = module("backward", options);
+        this.forwardGeometry = Geometry.of(forward.ints("selective_scan_forward_geometry"));
+        this.backwardGeometry = Geometry.of(backward.ints("selective_scan_backward_geometry"));
+        this.tiles = Math.ceilDiv(length, (long) forwardGeometry.tile);
+    }
+
+    static boolean isActivation(ScalarType type) {
+        return type == ScalarType.Float || type == ScalarType.BFloat16;
+    }
+
+    /** (B, D, N) */
+    Tensor newStates() {
+        return Tensors.emptyLike(in.u(), ScalarType.Float, batch, channels, states);
+    }
+
+    /** The state before every tile (B, tiles, D, N). */
+    Tensor newCheckpoints() {
+        return Tensors.emptyLike(in.u(), ScalarType.Float, batch, tiles, channels, states);
+    }
+
+    void forward(Tensor y, Tensor last, Tensor checkpoints) {
+        if (isEmpty()) {
+            passStateOn(last);
+            return;
+        }
+        Ranges ranges = Ranges.cut(tiles, forwardGeometry.blocks(channels) * batch, FORWARD_BLOCKS_PER_SM);
+        Results results = Results.NONE.withForward(y, last, checkpoints).withCarry(newCarry(ranges), newDecay(ranges));
+        findCarries("", ranges, results);
+        launch(
+                forward,
+                "selective_scan_forward",
+                LaunchShape.grid(forwardGeometry.blocks(channels), ranges.count, batch, forwardGeometry.threads),
+                ranges,
+                results);
+    }
+
+    /** Fills {@code gradients}, in the order of {@link CudaScan#apply}'s inputs; absent ones are not wanted. */
+    void backward(Tensor gradY, Tensor checkpoints, List<Tensor> gradients) {
+        if (isEmpty()) {
+            gradients.stream().filter(Tensor::defined).forEach(Tensor::zero_);
+            return;
+        }
+        int blocks = backwardGeometry.blocks(channels);
+        Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_BLOCKS_PER_SM);
+        long parts = (long) batch * ranges.count;
+        Results results = Results.NONE
+                .withForward(ABSENT, ABSENT, checkpoints)
+                .withCarry(newCarry(ranges), newDecay(ranges))
+                .withBackward(new Gradients(
+                        gradY,
+                        orScratch(gradients.get(0), in.u()),
+                        orScratch(gradients.get(1), in.delta()),
+                        orScratch(gradients.get(7), in.z()),
+                        orScratch(gradients.get(3), in.b()),
+                        orScratch(gradients.get(4), in.c()),
+                        orScratch(gradients.get(2), in.a()),
+                        gradients.get(5),
+                        gradients.get(6),
+                        gradients.get(8),
+                        floats(blocks, batch, length, 2L * backwardGeometry.paddedStates),
+                        floats(parts, channels, states),
+                        floats(parts, 2, channels)));
+        findCarries("adjoint_", ranges, results);
+        launch(
+                backward,
+                "selective_scan_backward",
+                LaunchShape.grid(blocks, ranges.count, batch, backwardGeometry.threads)
+                        .withSharedBytes(backwardGeometry.sharedBytes),
+                ranges,
+                results);
+        launch(backward, "selective_scan_sum_bc", elementwise(batch * length * 2 * states), ranges, results);
+        launch(backward, "selective_scan_sum_parameters", elementwise((long) channels * (states + 2)), ranges, results);
+    }
+
+    private void findCarries(String prefix, Ranges ranges, Results results) {
+        if (ranges.count == 1) {
+            return;
+        }
+        int threads = 32 * Math.min(8, Math.ceilDiv(states, 4));
+        launch(
+                carry,
+                "selective_scan_" + prefix + "range_ends",
+                LaunchShape.grid(Math.ceilDiv(channels, 32), ranges.count - 1, batch, threads),
+                ranges,
+                results);
+        launch(
+                carry,
+                "selective_scan_" + prefix + "carry",
+                LaunchShape.grid(Math.ceilDiv(channels * states, SUM_THREADS), batch, 1, SUM_THREADS),
+                ranges,
+                results);
+    }
+
+    private void launch(KernelModule module, String kernel, LaunchShape shape, Ranges ranges, Results results) {
+        module.kernel(kernel).launch(shape, PARAMETER_BYTES, writer -> write(writer, ranges, results));
+    }
+
+    /** The fields of {@code ScanParams} in selective_scan.cuh, in their order. */
+    private void write(StructWriter to, Ranges ranges, Results r) {
+        Gradients g = r.gradients;
+        to.pointer(in.u()).pointer(in.delta()).pointer(in.z()).pointer(in.b()).pointer(in.c());
+        to.pointer(in.a()).pointer(in.d()).pointer(in.deltaBias()).pointer(in.initialState());
+        to.absent(); // reset
+        to.pointer(r.y).pointer(r.last).pointer(r.checkpoints).pointer(r.carry).pointer(r.decay);
+        to.pointer(g.y).absent(); // gradient of the last state: it has none
+        to.pointer(g.u).pointer(g.delta).pointer(g.z).pointer(g.b).pointer(g.c);
+        to.pointer(g.a).pointer(g.d).pointer(g.deltaBias).pointer(g.initialState);
+        to.pointer(g.partBC).pointer(g.partA).pointer(g.partV);
+        to.strides(in.u()).strides(in.delta()).strides(in.z()).strides(in.b()).strides(in.c());
+        to.strides(r.y)
+                .strides(g.y)
+                .strides(g.u)
+                .strides(g.delta)
+                .strides(g.z)
+                .strides(g.b)
+                .strides(g.c);
+        to.int64(length).int32(channels).int32(batch).int32(ranges.count).int32(ranges.tilesPerRange);
+        boolean wide = CudaOptions.aligned(in.u(), in.delta(), in.z(), r.y, g.y, g.u, g.delta, g.z);
+        boolean narrow = CudaOptions.aligned(in.b(), in.c());
+        to.int32(in.softplus() ? 1 : 0).int32((wide ? 1 : 0) + (narrow ? 2 : 0));
+    }
+
+    private boolean isEmpty() {
+        return batch == 0 || length == 0 || channels == 0;
+    }
+
+    private void passStateOn(Tensor last) {
+        if (last.defined()) {
+            if (in.initialState().defined()) {
+                last.copy_(in.initialState());
+            } else {
+                last.zero_();
+            }
+        }
+    }
+
+    private Tensor newCarry(Ranges ranges) {
+        return ranges.count == 1 ? ABSENT : floats(batch, ranges.count, channels, states);
+    }
+
+    private Tensor newDecay(Ranges ranges) {
+        return ranges.count == 1 ? ABSENT : floats(batch, ranges.count, channels);
+    }
+
+    private Tensor orScratch(Tensor gradient, Tensor input) {
+        return gradient.defined() || !input.defined() ? gradient : Tensors.emptyLike(input);
+    }
+
+    private Tensor floats(long... shape) {
+        return Tensors.emptyLike(in.u(), ScalarType.Float, shape);
+    }
+
+    private static LaunchShape elementwise(long elements) {
+        return LaunchShape.of(Math.toIntExact(Math.ceilDiv(elements, (long) SUM_THREADS)), SUM_THREADS);
+    }
+
+    private static KernelModule module(String name, List<String> options) {
+        return KernelModule.load(CudaScan.class, "selective_scan_" + name + ".cu", options);
+    }
+
+    /** What a kernel's source says of its launch. */
+    private record Geometry(int channelsPerBlock, int threads, int sharedBytes, int tile, int paddedStates) {
+        static Geometry of(int... values) {
+            return new Geometry(values[0], values[1], values[2], values[3], values[4]);
+        }
+
+        int blocks(int channels) {
+            return Math.ceilDiv(channels, channelsPerBlock);
+        }
+    }
+
+    /** How the tiles of a sequence are cut into ranges that are worked on at the same time. */
+    private record Ranges(int count, int tilesPerRange) {
+        private static final int MOST = 512;
+        private static final double CARRY_COST = 1.05;
+
+        /**
+         * As few ranges as fill the GPU and divide its waves evenly.
+         *
+         * @param blocks blocks of one range
+         * @param perProcessor blocks that fit on one multiprocessor
+         */
+        static Ranges cut(long tiles, int blocks, int perProcessor) {
+            int processors = CudaOptions.multiprocessors();
+            double best = Double.POSITIVE_INFINITY;
+            Ranges chosen = new Ranges(1, Math.toIntExact(tiles));
+            for (int count = 1; count <= Math.min(tiles, MOST); count++) {
+                int per = Math.toIntExact(Math.ceilDiv(tiles, (long) count));
+                if (Math.ceilDiv(tiles, (long) per) != count) {
+                    continue;
+                }
+                long onOne = Math.ceilDiv((long) blocks * count, (long) processors);
+                double cost =
+                        per * onOne / Math.min(1.0, 0.4 + 0.6 * onOne / perProcessor) * (count == 1 ? 1 : CARRY_COST)
+                                + 0.02 * count * tiles / 64;
+                if (cost < best) {
+                    best = cost;
+                    chosen = new Ranges(count, per);
+                }
+            }
+            return chosen;
+        }
+    }
+
+    private record Gradients(
+            Tensor y,
+            Tensor u,
+            Tensor delta,
+            Tensor z,
+            Tensor b,
+            Tensor c,
+            Tensor a,
+            Tensor d,
+            Tensor deltaBias,
+            Tensor initialState,
+            Tensor partBC,
+            Tensor partA,
+            Tensor partV) {
+        static final Gradients NONE = new Gradients(
+                ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT);
+    }
+
+    private record Results(Tensor y, Tensor last, Tensor checkpoints, Tensor carry, Tensor decay, Gradients gradients) {
+        static final Results NONE = new Results(ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, Gradients.NONE);
+
+        Results withForward(Tensor newY, Tensor newLast, Tensor newCheckpoints) {
+            return new Results(newY, newLast, newCheckpoints, carry, decay, gradients);
+        }
+
+        Results withCarry(Tensor newCarry, Tensor newDecay) {
+            return new Results(y, last, checkpoints, newCarry, newDecay, gradients);
+        }
+
+        Results withBackward(Gradients newGradients) {
+            return new Results(y, last, checkpoints, carry, decay, newGradients);
+        }
+    }
+}
