@@ -5,6 +5,7 @@ import static org.mamba4j.torch.kernel.Memory.withContiguousRows;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.CustomGradient;
@@ -18,12 +19,13 @@ import org.mamba4j.torch.cuda.StructWriter;
  * float32. The initial state has no gradient here: training starts sequences from nothing.
  */
 public final class CudaConv implements CausalConv {
-    /** Bytes of the kernels' {@code ConvParams}: 11 pointers, 9 64-bit and 4 32-bit integers. */
+    /** Bytes of the kernels' {@code ConvParams}: 11 pointers, 9 64-bit and 3 32-bit integers, padded. */
     private static final long PARAMETER_BYTES = 11 * 8 + 9 * 8 + 4 * 4;
 
     private static final int CHANNELS_PER_BLOCK = 128;
-    private static final int FORWARD_THREADS = 128;
-    private static final int BACKWARD_THREADS = 256;
+    private static final int THREADS = 256;
+    private static final int SUMS_PER_BLOCK = 32;
+    private static final int VECTOR_BYTES = 16;
     private static final Tensor ABSENT = Tensors.absent();
 
     @Override
@@ -64,7 +66,7 @@ public final class CudaConv implements CausalConv {
                 ? in.initialState()
                 : Tensors.emptyLike(x, ScalarType.Float, x.size(0), x.size(1), wanted)
                         .zero_();
-        Tensor all = torch.cat(new org.bytedeco.pytorch.TensorVector(earlier, x), 2);
+        Tensor all = torch.cat(new TensorVector(earlier, x), 2);
         return all.narrow(2, all.size(2) - wanted, wanted).contiguous();
     }
 
@@ -82,7 +84,7 @@ public final class CudaConv implements CausalConv {
             if (x.numel() == 0) {
                 return;
             }
-            LaunchShape shape = LaunchShape.grid(blocks(), steps(0), batch(), FORWARD_THREADS);
+            LaunchShape shape = LaunchShape.grid(blocks(), steps(0), batch(), THREADS);
             module().kernel("causal_conv_forward")
                     .launch(shape, PARAMETER_BYTES, to -> write(to, y, ABSENT, List.of(), ABSENT, 0));
         }
@@ -99,13 +101,13 @@ public final class CudaConv implements CausalConv {
             Tensor partial = Tensors.emptyLike(x, ScalarType.Float, parts, width() + 1L, x.size(2));
             module().kernel("causal_conv_backward")
                     .launch(
-                            LaunchShape.grid(blocks(), steps(1), batch(), BACKWARD_THREADS),
+                            LaunchShape.grid(blocks(), steps(1), batch(), THREADS),
                             PARAMETER_BYTES,
                             to -> write(to, ABSENT, gradY, all, partial, parts));
-            int sums = Math.toIntExact(Math.ceilDiv(x.size(2) * (width() + 1L), (long) BACKWARD_THREADS));
+            int sums = Math.toIntExact(Math.ceilDiv(x.size(2) * (width() + 1L), (long) SUMS_PER_BLOCK));
             module().kernel("causal_conv_sum_parameters")
                     .launch(
-                            LaunchShape.of(sums, BACKWARD_THREADS),
+                            LaunchShape.of(sums, THREADS),
                             PARAMETER_BYTES,
                             to -> write(to, ABSENT, gradY, all, partial, parts));
         }
@@ -119,8 +121,10 @@ public final class CudaConv implements CausalConv {
             to.pointer(gradients.isEmpty() ? ABSENT : gradients.get(2));
             to.pointer(partial);
             to.strides(x).strides(y).strides(gradY).strides(gradX);
-            to.int64(x.size(1)).int32(Math.toIntExact(x.size(2))).int32(1);
-            to.int32(CudaOptions.aligned(x, y, gradY, gradX) ? 1 : 0).int32(parts);
+            int rowsAligned = CudaOptions.aligned(x, y, gradY, gradX) ? 1 : 0;
+            int weightAligned = weight.data_ptr().address() % VECTOR_BYTES == 0 ? 2 : 0;
+            to.int64(x.size(1)).int32(Math.toIntExact(x.size(2)));
+            to.int32(rowsAligned + weightAligned).int32(parts);
         }
 
         private int batch() {
@@ -144,7 +148,7 @@ public final class CudaConv implements CausalConv {
             return KernelModule.load(
                     CudaConv.class,
                     "causal_conv.cu",
-                    CudaOptions.of(x).with("CONV_W", width()).list());
+                    CudaOptions.of(x).with("CONV_W", width()).with("SILU", 1).list());
         }
     }
 }

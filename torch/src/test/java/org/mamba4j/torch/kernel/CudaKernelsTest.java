@@ -24,6 +24,7 @@ import org.mamba4j.torch.Torch;
  * are held to. Skipped where there is no GPU.
  */
 @Tag("gpu")
+@SuppressWarnings("try") // a scope is there to be closed, not to be used
 class CudaKernelsTest {
     private static final float FORWARD_RTOL = 6e-4f;
     private static final float FORWARD_ATOL = 2e-3f;
@@ -47,7 +48,7 @@ class CudaKernelsTest {
     })
     void scanEqualsTheComposedOne(int batch, int length, int channels, int states, String options) {
         for (ScalarType type : List.of(ScalarType.Float, ScalarType.BFloat16)) {
-            try (TensorScope _ = new TensorScope()) {
+            try (TensorScope scope = new TensorScope()) {
                 Random random = new Random(length * 31L + channels);
                 List<Tensor> given = new ArrayList<>();
                 given.add(normal(random, 1, batch, length, channels)); // u
@@ -89,7 +90,7 @@ class CudaKernelsTest {
     void convolutionEqualsTheComposedOne(int batch, int length, int channels, int width) {
         for (ScalarType type : List.of(ScalarType.Float, ScalarType.BFloat16)) {
             for (boolean start : List.of(false, true)) {
-                try (TensorScope _ = new TensorScope()) {
+                try (TensorScope scope = new TensorScope()) {
                     Random random = new Random(length * 31L + channels);
                     List<Tensor> given = new ArrayList<>();
                     given.add(normal(random, 1, batch, length, channels));
