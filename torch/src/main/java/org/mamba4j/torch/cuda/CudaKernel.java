@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.Consumer;
+import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.pytorch.cuda.CUDAStream;
 import org.bytedeco.pytorch.global.torch_cuda;
 
@@ -51,6 +52,8 @@ public final class CudaKernel {
     }
 
     static MemorySegment address(CUDAStream stream) {
-        return MemorySegment.ofAddress(stream.stream().address());
+        CUstream_st handle = stream.stream();
+        // The default stream's handle is the null pointer, which the binding returns as null.
+        return handle == null ? MemorySegment.NULL : MemorySegment.ofAddress(handle.address());
     }
 }
