@@ -119,7 +119,18 @@ class CudaKernelsTest {
         }
     }
 
-    private record Run(float[] y, float[] last, List<float[]> gradients) {}
+    /** What one run returned, copied to the host. */
+    private static final class Run {
+        private final float[] y;
+        private final float[] last;
+        private final List<float[]> gradients;
+
+        Run(float[] y, float[] last, List<float[]> gradients) {
+            this.y = y;
+            this.last = last;
+            this.gradients = gradients;
+        }
+    }
 
     private static Run run(List<Tensor> given, Function<List<Tensor>, SequenceOutput> operation, Tensor weight) {
         List<Tensor> leaves = given.stream()
