@@ -30,16 +30,8 @@ final class Driver {
             LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
     private static final MethodHandle LAUNCH_KERNEL =
             LIBRARY.function("cuLaunchKernel", POINTER, INT, INT, INT, INT, INT, INT, INT, POINTER, POINTER, POINTER);
-    private static final MethodHandle STREAM_BEGIN_CAPTURE = LIBRARY.function("cuStreamBeginCapture_v2", POINTER, INT);
-    private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", POINTER, POINTER);
-    private static final MethodHandle GRAPH_INSTANTIATE =
-            LIBRARY.function("cuGraphInstantiateWithFlags", POINTER, POINTER, LONG);
-    private static final MethodHandle GRAPH_LAUNCH = LIBRARY.function("cuGraphLaunch", POINTER, POINTER);
-    private static final MethodHandle GRAPH_EXEC_DESTROY = LIBRARY.function("cuGraphExecDestroy", POINTER);
-    private static final MethodHandle GRAPH_DESTROY = LIBRARY.function("cuGraphDestroy", POINTER);
 
     private static final int MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
-    private static final int CAPTURE_MODE_THREAD_LOCAL = 1;
 
     private Driver() {}
 
@@ -107,46 +99,6 @@ final class Driver {
                     stream,
                     parameters,
                     MemorySegment.NULL));
-        } catch (Throwable e) {
-            throw rethrow(e);
-        }
-    }
-
-    static void beginCapture(MemorySegment stream) {
-        try {
-            check("cuStreamBeginCapture", (int) STREAM_BEGIN_CAPTURE.invokeExact(stream, CAPTURE_MODE_THREAD_LOCAL));
-        } catch (Throwable e) {
-            throw rethrow(e);
-        }
-    }
-
-    /** Ends the capture on {@code stream} and returns the executable graph. */
-    static MemorySegment endCapture(MemorySegment stream) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment slot = arena.allocate(POINTER);
-            check("cuStreamEndCapture", (int) STREAM_END_CAPTURE.invokeExact(stream, slot));
-            MemorySegment graph = slot.get(POINTER, 0);
-            int status = (int) GRAPH_INSTANTIATE.invokeExact(slot, graph, 0L);
-            MemorySegment executable = slot.get(POINTER, 0);
-            check("cuGraphDestroy", (int) GRAPH_DESTROY.invokeExact(graph));
-            check("cuGraphInstantiate", status);
-            return executable;
-        } catch (Throwable e) {
-            throw rethrow(e);
-        }
-    }
-
-    static void launchGraph(MemorySegment executable, MemorySegment stream) {
-        try {
-            check("cuGraphLaunch", (int) GRAPH_LAUNCH.invokeExact(executable, stream));
-        } catch (Throwable e) {
-            throw rethrow(e);
-        }
-    }
-
-    static void destroyGraph(MemorySegment executable) {
-        try {
-            check("cuGraphExecDestroy", (int) GRAPH_EXEC_DESTROY.invokeExact(executable));
         } catch (Throwable e) {
             throw rethrow(e);
         }
