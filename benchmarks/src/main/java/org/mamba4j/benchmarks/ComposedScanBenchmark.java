@@ -30,8 +30,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Forward plus backward of one layer's scan as libtorch sees it, B = 1, D = 1536, L = 2048, N = 16, two threads: fused, and
- * composed of libtorch's operations in the fastest form found (a loop over unbound, L-major slices). Making the inputs is
- * part of what is timed, the same for both.
+ * composed of libtorch's operations in the fastest form found (a loop over unbound, L-major slices). The inputs are
+ * made before; each call takes leaves of its own that share their memory.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
@@ -49,12 +49,16 @@ public class ComposedScanBenchmark {
     @Param({"fused", "composed"})
     public String form = "";
 
+    private final Random random = new Random(1);
+    private final List<Tensor> values = new ArrayList<>();
+    private Tensor gradY = Tensors.absent();
     private SelectiveScan scan = ComposedScan.unbound();
 
     /** Compares outputs and gradients of both forms. */
     @Setup
     public void setUp() {
         torch.set_num_threads(THREADS);
+        makeInputs();
         SelectiveScan fused = new FusedScan(new VectorKernels(new Workers(THREADS)));
         List<float[]> actual = run(fused, true);
         List<float[]> expected = run(ComposedScan.unbound(), true);
@@ -69,66 +73,56 @@ public class ComposedScanBenchmark {
         run(scan, false);
     }
 
-    private static List<float[]> run(SelectiveScan scan, boolean results) {
+    private List<float[]> run(SelectiveScan scan, boolean results) {
         List<float[]> arrays = new ArrayList<>();
         TensorScope.run(() -> {
-            Inputs in = new Inputs();
-            Tensor y = scan.apply(in.inputs(), false).y();
-            y.backward(in.gradY, new BoolOptional(), false, new TensorArrayRefOptional());
+            List<Tensor> leaves = new ArrayList<>();
+            values.forEach(value -> leaves.add(value.detach().requires_grad_(true)));
+            ScanInputs inputs = ScanInputs.of(
+                            leaves.get(0), leaves.get(1), leaves.get(2), leaves.get(3), leaves.get(4))
+                    .withSkip(leaves.get(5))
+                    .withDeltaBias(leaves.get(6))
+                    .withGate(leaves.get(7))
+                    .withSoftplus(true);
+            Tensor y = scan.apply(inputs, false).y();
+            y.backward(gradY, new BoolOptional(), false, new TensorArrayRefOptional());
             if (results) {
                 arrays.add(Tensors.toFloats(y));
-                in.leaves.forEach(leaf -> arrays.add(Tensors.toFloats(leaf.grad())));
+                leaves.forEach(leaf -> arrays.add(Tensors.toFloats(leaf.grad())));
             }
         });
         return arrays;
     }
 
-    /** Leaves and what is made of them; the same values each time. */
-    private static final class Inputs {
-        private static final float[] NORMAL = normal();
+    /** In the order of {@link ScanInputs}: u, delta, a, b, c, d, deltaBias, z. */
+    private void makeInputs() {
+        gradY = normal(1, 0, 1, LENGTH, CHANNELS);
+        values.add(normal(1, 0, 1, LENGTH, CHANNELS));
+        values.add(normal(1, 0, 1, LENGTH, CHANNELS));
+        values.add(negative(normal(1, 0, CHANNELS, STATES)));
+        values.add(normal(1, 0, 1, LENGTH, STATES));
+        values.add(normal(1, 0, 1, LENGTH, STATES));
+        values.add(normal(1, 0, CHANNELS));
+        values.add(normal(1, -4, CHANNELS));
+        values.add(normal(1, 0, 1, LENGTH, CHANNELS));
+    }
 
-        final List<Tensor> leaves = new ArrayList<>();
-        final Tensor gradY = Tensors.of(values(LENGTH * CHANNELS, 1, 0), 1, LENGTH, CHANNELS);
-
-        ScanInputs inputs() {
-            float[] a = values(CHANNELS * STATES, 1, 0);
-            for (int i = 0; i < a.length; i++) {
-                a[i] = (float) -Math.exp(Math.abs(a[i]));
-            }
-            return ScanInputs.of(
-                            leaf(values(LENGTH * CHANNELS, 1, 0), 1, LENGTH, CHANNELS),
-                            leaf(values(LENGTH * CHANNELS, 1, 0), 1, LENGTH, CHANNELS),
-                            leaf(a, CHANNELS, STATES),
-                            leaf(values(LENGTH * STATES, 1, 0), 1, LENGTH, STATES),
-                            leaf(values(LENGTH * STATES, 1, 0), 1, LENGTH, STATES))
-                    .withSkip(leaf(values(CHANNELS, 1, 0), CHANNELS))
-                    .withDeltaBias(leaf(values(CHANNELS, 1, -4), CHANNELS))
-                    .withGate(leaf(values(LENGTH * CHANNELS, 1, 0), 1, LENGTH, CHANNELS))
-                    .withSoftplus(true);
+    private Tensor normal(float scale, float shift, long... shape) {
+        int size = 1;
+        for (long axis : shape) {
+            size *= (int) axis;
         }
-
-        private Tensor leaf(float[] values, long... shape) {
-            Tensor leaf = Tensors.of(values, shape);
-            leaf.requires_grad_(true);
-            leaves.add(leaf);
-            return leaf;
+        float[] array = new float[size];
+        for (int i = 0; i < size; i++) {
+            array[i] = scale * (float) random.nextGaussian() + shift;
         }
-
-        private float[] values(int size, float scale, float shift) {
-            float[] values = new float[size];
-            for (int i = 0; i < size; i++) {
-                values[i] = scale * NORMAL[(i + 31 * leaves.size()) % NORMAL.length] + shift;
-            }
-            return values;
+        try (TensorScope scope = new TensorScope()) {
+            return scope.release(Tensors.of(array, shape));
         }
+    }
 
-        private static float[] normal() {
-            Random random = new Random(1);
-            float[] values = new float[100_003];
-            for (int i = 0; i < values.length; i++) {
-                values[i] = (float) random.nextGaussian();
-            }
-            return values;
-        }
+    private static Tensor negative(Tensor tensor) {
+        TensorScope.run(() -> tensor.abs_().exp_().neg_());
+        return tensor;
     }
 }
