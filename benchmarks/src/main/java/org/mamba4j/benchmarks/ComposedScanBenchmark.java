@@ -78,8 +78,7 @@ public class ComposedScanBenchmark {
         TensorScope.run(() -> {
             List<Tensor> leaves = new ArrayList<>();
             values.forEach(value -> leaves.add(value.detach().requires_grad_(true)));
-            ScanInputs inputs = ScanInputs.of(
-                            leaves.get(0), leaves.get(1), leaves.get(2), leaves.get(3), leaves.get(4))
+            ScanInputs inputs = ScanInputs.of(leaves.get(0), leaves.get(1), leaves.get(2), leaves.get(3), leaves.get(4))
                     .withSkip(leaves.get(5))
                     .withDeltaBias(leaves.get(6))
                     .withGate(leaves.get(7))
