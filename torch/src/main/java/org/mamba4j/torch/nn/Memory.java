@@ -2,6 +2,7 @@ package org.mamba4j.torch.nn;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.BiFunction;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -90,13 +91,10 @@ final class Memory {
         Tensor s = LanguageNetwork.linear(u, summary, summaryBias).tanh(); // (B, L, s)
 
         Tensor rank = rank(a, policy); // (B, L)
-        Tensor scores = withOld(before.importances(), before.openImportances(), a); // (B, S)
-        Tensor summaries = withOld(before, s); // (B, S, s)
-        NoteSelection.Candidates candidates = new NoteSelection.Candidates(
-                withOld(before.importances(), before.openImportances(), rank), before.held(), before.open(), chunks);
-        NoteSelection.Pools selected =
-                selection.select(candidates, memory.replacementPolicy(), policy, policy.places());
-        NotePools pools = gather(selected, scores, summaries, chunks.count());
+        Notes notes = carry.wantsState() && chunks.boundaries() == 1
+                ? withinAChunk(before, s, rank)
+                : acrossChunks(before, s, a, rank, chunks, policy);
+        NotePools pools = notes.pools();
 
         Tensor none = Tensors.absent();
         Tensor sum = x;
@@ -118,13 +116,63 @@ final class Memory {
             layerTail = reading.tail();
         }
         if (carry.wantsState()) {
-            carry.updateNotes(layer, remember(before, selected, candidates, summaries, tokenTail, layerTail));
+            carry.updateNotes(layer, notes.next().apply(floats(tokenTail), floats(layerTail)));
         }
         NotePolicy.ThresholdMove move = policy.thresholdMove(chunks.length());
         if (move.weight() > 0) {
             NoGrad.run(() -> moveThreshold(a.detach(), move));
         }
         return new Result(sum, pools, policy.observes() ? activity(a, rank, ownMissed, belowMissed) : NOTHING_SEEN);
+    }
+
+    /**
+     * What can be read, and what is remembered.
+     *
+     * @param next makes the notes that the next part of the sequence starts from, given the tails
+     */
+    private record Notes(NotePools pools, BiFunction<float[], float[], LayerNotes> next) {}
+
+    /** No chunk ends: the pool stays as it is, and there is nothing to select. What decoding mostly does. */
+    private Notes withinAChunk(LayerNotes before, Tensor s, Tensor rank) {
+        int width = config.memory().summarySize();
+        int places = Math.max(1, before.held());
+        float[] logGates = new float[places];
+        Arrays.fill(logGates, Float.NEGATIVE_INFINITY);
+        for (int i = 0; i < before.held(); i++) {
+            double a = before.importances()[i];
+            logGates[i] = (float) (Math.min(a, 0) - Math.log1p(Math.exp(-Math.abs(a)))); // log σ(a)
+        }
+        NotePools pools = new NotePools(
+                on(s, Tensors.of(Arrays.copyOf(before.summaries(), places * width), 1, places, width)),
+                on(s, Tensors.of(logGates, 1, 1, places)));
+        return new Notes(
+                pools,
+                (tokenTail, layerTail) -> new LayerNotes(
+                        before.summaries(),
+                        before.importances(),
+                        before.positions(),
+                        joined(before.openSummaries(), Tensors.toFloats(s)),
+                        joined(before.openImportances(), Tensors.toFloats(rank)),
+                        tokenTail,
+                        layerTail));
+    }
+
+    private Notes acrossChunks(LayerNotes before, Tensor s, Tensor a, Tensor rank, Chunks chunks, NotePolicy policy) {
+        Tensor scores = withOld(before.importances(), before.openImportances(), a); // (B, S)
+        Tensor summaries = withOld(before, s); // (B, S, s)
+        NoteSelection.Candidates candidates = new NoteSelection.Candidates(
+                withOld(before.importances(), before.openImportances(), rank), before.held(), before.open(), chunks);
+        NoteSelection.Pools selected =
+                selection.select(candidates, config.memory().replacementPolicy(), policy, policy.places());
+        return new Notes(
+                gather(selected, scores, summaries, chunks.count()),
+                (tokenTail, layerTail) -> remember(before, selected, candidates, summaries, tokenTail, layerTail));
+    }
+
+    private static float[] joined(float[] first, float[] second) {
+        float[] all = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, all, first.length, second.length);
+        return all;
     }
 
     private static final NotePolicy.LayerActivity NOTHING_SEEN = new NotePolicy.LayerActivity(
@@ -153,8 +201,7 @@ final class Memory {
         if (pool.length + open.length == 0) {
             return fresh;
         }
-        float[] old = Arrays.copyOf(pool, pool.length + open.length);
-        System.arraycopy(open, 0, old, pool.length, open.length);
+        float[] old = joined(pool, open);
         return torch.cat(new TensorVector(on(fresh, Tensors.of(old, 1, old.length)), fresh), 1);
     }
 
@@ -199,8 +246,8 @@ final class Memory {
             NoteSelection.Pools selected,
             NoteSelection.Candidates candidates,
             Tensor summaries,
-            Tensor tokenTail,
-            Tensor layerTail) {
+            float[] tokenTail,
+            float[] layerTail) {
         Chunks chunks = candidates.chunks();
         int last = chunks.boundaries() - 1;
         int width = config.memory().summarySize();
@@ -226,8 +273,8 @@ final class Memory {
                 positions,
                 Arrays.copyOfRange(rows, openFrom * width, rows.length),
                 Arrays.copyOfRange(rank, openFrom, rank.length),
-                floats(tokenTail),
-                floats(layerTail));
+                tokenTail,
+                layerTail);
     }
 
     private static float[] floats(Tensor tensor) {
