@@ -1,5 +1,7 @@
 package org.mamba4j.torch.train;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import org.mamba4j.data.Windows;
 
@@ -9,8 +11,14 @@ import org.mamba4j.data.Windows;
  * number is saved with the run; only choosing it depends on the machine.
  */
 final class Calibration {
-    /** Share of the run's time that warming up may take, and measuring again. */
-    private static final double SHARE = 0.03;
+    /** Share of the run's time that warming up takes: until the kernels are compiled, a step takes several times as long. */
+    private static final double WARMUP = 0.08;
+
+    /** Share of the run's time that measuring takes. */
+    private static final double MEASURING = 0.04;
+
+    private static final double LEAST_SECONDS = 0.1;
+    private static final double MOST_SECONDS = 20;
 
     private static final int LEAST_STEPS = 3;
 
@@ -22,14 +30,14 @@ final class Calibration {
         if (minutes == 0) {
             return config;
         }
-        double seconds = Math.clamp(60 * minutes * SHARE, 0.2, 20);
-        listener.note(String.format(Locale.ROOT, "measuring the speed of this machine for %.0f s", 2 * seconds));
+        double warmup = seconds(minutes, WARMUP);
+        double measuring = seconds(minutes, MEASURING);
+        listener.note(String.format(Locale.ROOT, "measuring the speed of this machine for %.0f s", warmup + measuring));
         Windows windows = data.training(config);
         try (Learner learner =
                 new Learner(config.model().config(data.tokenizer().vocabSize()), config)) {
-            // The first rounds run in the interpreter.
-            measure(learner, windows, seconds);
-            double perStep = measure(learner, windows, seconds);
+            measure(learner, windows, warmup);
+            double perStep = measure(learner, windows, measuring);
             int least = config.schedule().warmupSteps() + 1;
             int steps = (int) Math.clamp(60 * minutes / perStep, least, Integer.MAX_VALUE);
             listener.note(String.format(
@@ -42,16 +50,24 @@ final class Calibration {
         }
     }
 
-    /** Seconds per step, over about {@code seconds}. */
+    private static double seconds(double minutes, double share) {
+        return Math.clamp(60 * minutes * share, LEAST_SECONDS, MOST_SECONDS);
+    }
+
+    /** Seconds per step, the mean of the faster half: whatever disturbs a step makes it slower, never faster. */
     private static double measure(Learner learner, Windows windows, double seconds) {
         long start = System.nanoTime();
-        int steps = 0;
-        double elapsed = 0;
-        while (elapsed < seconds || steps < LEAST_STEPS) {
-            learner.step(steps, windows);
-            steps++;
-            elapsed = (System.nanoTime() - start) / 1e9;
+        List<Double> took = new ArrayList<>();
+        while ((System.nanoTime() - start) / 1e9 < seconds || took.size() < LEAST_STEPS) {
+            long begun = System.nanoTime();
+            learner.step(took.size(), windows);
+            took.add((System.nanoTime() - begun) / 1e9);
         }
-        return elapsed / steps;
+        return took.stream()
+                .sorted()
+                .limit((took.size() + 1) / 2)
+                .mapToDouble(Double::doubleValue)
+                .average()
+                .orElseThrow();
     }
 }
