@@ -1,12 +1,8 @@
 package org.mamba4j.cli;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Arrays;
 import java.util.Locale;
-import java.util.Map;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.DType;
 import org.mamba4j.checkpoint.SafetensorsFile;
@@ -52,11 +48,20 @@ final class LogitsCommand implements Runnable {
                         + ", but must be I64 (B, L)");
             }
             long[] ids = file.longs(INPUT_IDS);
-            int rows = Math.toIntExact(info.shape().size(0));
-            int length = Math.toIntExact(info.shape().size(1));
+            int rows = size(info, 0);
+            int length = size(info, 1);
             check(ids, length, opened.vocabSize());
             write(opened, ids, rows, length);
         }
+    }
+
+    private int size(TensorInfo info, int axis) {
+        long size = info.shape().size(axis);
+        if (size > Integer.MAX_VALUE) {
+            throw new UserError(input + ": tensor \"" + INPUT_IDS + "\" is " + info.shape()
+                    + ", but no size may exceed " + Integer.MAX_VALUE);
+        }
+        return (int) size;
     }
 
     private void check(long[] ids, int length, int vocabSize) {
@@ -69,28 +74,22 @@ final class LogitsCommand implements Runnable {
     }
 
     private void write(LanguageModel opened, long[] ids, int rows, int length) {
-        int width = opened.vocabSize();
-        Shape shape = Shape.of(rows, length, width);
+        Shape shape = Shape.of(rows, length, opened.vocabSize());
         long start = System.nanoTime();
-        try (Arena arena = Arena.ofConfined();
-                StatusLine status = new StatusLine("logits")) {
-            MemorySegment logits = arena.allocate(Math.multiplyExact(shape.elements(), (long) Float.BYTES), Long.BYTES);
-            for (int row = 0; row < rows; row++) {
-                int[] tokens = new int[length];
-                for (int i = 0; i < length; i++) {
-                    tokens[i] = (int) ids[row * length + i];
+        try (StatusLine status = new StatusLine("logits")) {
+            SafetensorsWriter.writeFloats(output, "logits", shape, sink -> {
+                for (int row = 0; row < rows && length > 0; row++) {
+                    int first = row * length; // within ids, which is an array
+                    int[] tokens = new int[length];
+                    Arrays.setAll(tokens, i -> (int) ids[first + i]);
+                    try (State state = opened.newState()) {
+                        opened.score(state, tokens, 0, (position, values) -> {
+                            sink.accept(values);
+                            status.show((first + position) / (double) ids.length);
+                        });
+                    }
                 }
-                long first = (long) row * length;
-                try (State state = opened.newState()) {
-                    opened.score(state, tokens, 0, (position, values) -> {
-                        long at = (first + position) * width * Float.BYTES;
-                        MemorySegment.copy(values, 0, logits, ValueLayout.JAVA_FLOAT, at, width);
-                        status.show((first + position) / (double) ids.length);
-                    });
-                }
-            }
-            SafetensorsWriter.write(
-                    output, Map.of(), List.of(new SafetensorsWriter.Tensor("logits", DType.F32, shape, () -> logits)));
+            });
         }
         System.err.printf(Locale.ROOT, "%s: logits %s in %.2f s%n", output, shape, (System.nanoTime() - start) * 1e-9);
     }

@@ -135,8 +135,8 @@ public final class AtomicFile {
         }
     }
 
-    /** What to tell the user of {@code e}. */
-    static String reason(IOException e, Path folder) {
+    /** What to tell the user of {@code e}, which came of writing in {@code folder}. */
+    public static String reason(IOException e, Path folder) {
         return switch (e) {
             case NoSuchFileException missing -> "the folder " + folder + " does not exist";
             case AccessDeniedException denied -> "the folder " + folder + " is read-only";

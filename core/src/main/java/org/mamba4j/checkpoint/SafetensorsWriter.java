@@ -1,6 +1,7 @@
 package org.mamba4j.checkpoint;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonNumber;
@@ -70,6 +72,43 @@ public final class SafetensorsWriter {
         AtomicFile.write(file, body(metadata, tensors));
     }
 
+    /**
+     * Writes {@code file} with one tensor of float32 values that need not be in memory at once; the file is as {@link
+     * #write} makes it.
+     *
+     * @param source called once, when it is known that the file can be written; hands all values to its argument, in
+     *     order, in arrays of any lengths, which it may use again
+     * @throws org.mamba4j.UserError if the file cannot be written
+     * @throws IllegalArgumentException if more or fewer values came than {@code shape} says
+     */
+    public static void writeFloats(Path file, String name, Shape shape, Consumer<Consumer<float[]>> source) {
+        Tensor tensor = new Tensor(name, DType.F32, shape, () -> MemorySegment.NULL);
+        byte[] header = header(Map.of(), sorted(List.of(tensor)));
+        AtomicFile.write(file, channel -> {
+            writeHeader(channel, header);
+            long[] written = {0};
+            try {
+                source.accept(values -> {
+                    try {
+                        ByteBuffer bytes = ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))
+                                .order(ByteOrder.LITTLE_ENDIAN);
+                        bytes.asFloatBuffer().put(values);
+                        AtomicFile.writeFully(channel, bytes);
+                        written[0] += values.length;
+                    } catch (IOException e) {
+                        throw new UncheckedIOException(String.valueOf(e.getMessage()), e);
+                    }
+                });
+            } catch (UncheckedIOException e) {
+                throw new IOException(e.getMessage(), e);
+            }
+            if (written[0] != shape.elements()) {
+                throw new IllegalArgumentException("tensor " + JsonText.quoted(name) + " " + shape + " needs "
+                        + shape.elements() + " values, but " + written[0] + " were given");
+            }
+        });
+    }
+
     /** What {@link #write} writes. */
     static AtomicFile.Body body(Map<String, String> metadata, List<Tensor> tensors) {
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
@@ -78,14 +117,18 @@ public final class SafetensorsWriter {
         List<Tensor> sorted = sorted(tensors);
         byte[] header = header(metadata, sorted);
         return channel -> {
-            ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-            AtomicFile.writeFully(channel, length.putLong(header.length).flip());
-            AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
+            writeHeader(channel, header);
             ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
             for (Tensor tensor : sorted) {
                 writeData(channel, tensor, buffer);
             }
         };
+    }
+
+    private static void writeHeader(WritableByteChannel channel, byte[] header) throws IOException {
+        ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+        AtomicFile.writeFully(channel, length.putLong(header.length).flip());
+        AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
     }
 
     private static List<Tensor> sorted(List<Tensor> tensors) {

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -40,6 +41,26 @@ class SafetensorsTest {
     private static String entry(String name, String dtype, String shape, String offsets) {
         return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets
                 + "}";
+    }
+
+    @Test
+    void streamedValuesGiveTheSameBytes() throws IOException {
+        float[] values = {1, -2, Float.NaN, 4, 5, Float.MIN_VALUE};
+        Path whole = folder.resolve("whole.safetensors");
+        Path streamed = folder.resolve("streamed.safetensors");
+        SafetensorsWriter.write(
+                whole, Map.of(), List.of(SafetensorsWriter.Tensor.ofFloats("a", Shape.of(2, 3), values)));
+        SafetensorsWriter.writeFloats(streamed, "a", Shape.of(2, 3), sink -> {
+            sink.accept(Arrays.copyOf(values, 4));
+            sink.accept(new float[0]);
+            sink.accept(Arrays.copyOfRange(values, 4, 6));
+        });
+        assertThat(streamed).hasSameBinaryContentAs(whole);
+        Path wrong = folder.resolve("wrong.safetensors");
+        assertThatThrownBy(() -> SafetensorsWriter.writeFloats(wrong, "a", Shape.of(2, 4), sink -> sink.accept(values)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("8 values, but 6");
+        assertThat(wrong).doesNotExist();
     }
 
     @Test
