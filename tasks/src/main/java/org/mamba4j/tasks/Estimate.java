@@ -24,6 +24,24 @@ public record Estimate(double value, double low, double high) {
         return new Estimate(mean, mean - half, mean + half);
     }
 
+    /**
+     * The sum of {@code numerators} over that of {@code denominators}: a rate whose observations weigh by their
+     * denominators. The interval is Student's on the residuals (Cochran, Sampling Techniques, 1977, section 6.4).
+     *
+     * @param denominators not negative, as many as numerators
+     */
+    public static Estimate ofRatio(double[] numerators, double[] denominators) {
+        double whole = Arrays.stream(denominators).sum();
+        double ratio = Arrays.stream(numerators).sum() / whole;
+        int n = numerators.length;
+        double[] around = new double[n];
+        for (int i = 0; i < n; i++) {
+            around[i] = ratio + (numerators[i] - ratio * denominators[i]) * n / whole;
+        }
+        Estimate mean = ofMean(around); // of mean `ratio`, up to rounding
+        return new Estimate(ratio, mean.low(), mean.high());
+    }
+
     /** The same through an increasing function. */
     public Estimate map(DoubleUnaryOperator increasing) {
         return new Estimate(

@@ -20,6 +20,20 @@ public final class EvaluationWindows {
         void forEach(Consumer<Tokens> reader);
     }
 
+    /**
+     * What was picked.
+     *
+     * @param windows in the order of their documents
+     * @param documents how many documents there are
+     * @param tooShort how many of them are shorter than a window, so that nothing of them is measured
+     */
+    public record Picked(List<Window> windows, int documents, int tooShort) {
+        /** Copies {@code windows}. */
+        public Picked {
+            windows = List.copyOf(windows);
+        }
+    }
+
     /** One document; its tokens are made only when asked for. */
     public interface Tokens {
         /** Names the document within its collection. */
@@ -38,7 +52,7 @@ public final class EvaluationWindows {
      * @param count windows wanted; fewer are returned where the documents hold no more
      * @throws UserError if no document has {@code length} tokens; the message names the longest one
      */
-    public static List<Window> pick(String source, Documents documents, int length, int count) {
+    public static Picked pick(String source, Documents documents, int length, int count) {
         if (length < 1 || count < 1) {
             throw new UserError("windows of " + length + " tokens, " + count + " of them: both must be at least 1");
         }
@@ -67,7 +81,8 @@ public final class EvaluationWindows {
         }
         List<Window> windows = new ArrayList<>();
         new Picker(Math.min(count, available), available, length, sizes, windows).read(documents);
-        return windows;
+        int tooShort = (int) sizes.stream().filter(size -> size < length).count();
+        return new Picked(windows, sizes.size(), tooShort);
     }
 
     /** The second pass. */

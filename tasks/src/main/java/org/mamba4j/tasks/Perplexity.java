@@ -19,7 +19,7 @@ import org.mamba4j.text.Tokenizer;
  *
  * <p>The loss of a window is the mean over its scored tokens; the figure is the mean over windows, and the interval
  * is Student's at 95 % over windows, as tokens within a window are not independent. Intervals of two lengths overlap
- * more than the paired difference between them is uncertain.
+ * more than the paired difference between them is uncertain. Bits per byte are all bits over all bytes.
  */
 public final class Perplexity {
     private final LanguageModel model;
@@ -41,7 +41,8 @@ public final class Perplexity {
      * @param scored tokens at the end of each window whose loss counts, at least 1
      * @param windows each at least as long as the greatest length; their last tokens are used
      * @param progress told the fraction of the work done, in (0, 1], after every window and length
-     * @throws UserError if a length leaves no context for the first scored token, or there is no window
+     * @throws UserError if a length leaves no context for the first scored token, or there is no window; if a logit is NaN or +∞, or a
+     *     scored token is impossible, as with damaged weights
      */
     public PerplexityResult measure(List<Integer> lengths, int scored, List<Window> windows, DoubleConsumer progress) {
         check(lengths, scored, windows);
@@ -51,12 +52,14 @@ public final class Perplexity {
         List<PerplexityResult.AtLength> results = new ArrayList<>();
         for (int length : lengths) {
             double[] loss = new double[windows.size()];
-            double[] bitsPerByte = new double[windows.size()];
+            double[] bits = new double[windows.size()];
+            double[] bytes = new double[windows.size()];
             long start = System.nanoTime();
             for (int i = 0; i < loss.length; i++) {
                 int[] tokens = windows.get(i).end(length);
                 loss[i] = lossOfEnd(tokens, scored);
-                bitsPerByte[i] = loss[i] / Math.log(2) * scored / bytesOfEnd(tokens, scored);
+                bits[i] = loss[i] / Math.log(2) * scored;
+                bytes[i] = bytesOfEnd(tokens, scored);
                 done += length;
                 progress.accept((double) done / total);
             }
@@ -65,7 +68,7 @@ public final class Perplexity {
                     length,
                     Estimate.ofMean(loss),
                     Estimate.ofMean(loss).map(Math::exp),
-                    Estimate.ofMean(bitsPerByte),
+                    Estimate.ofRatio(bits, bytes),
                     (long) length * loss.length / seconds));
         }
         return new PerplexityResult(windows.size(), scored, results);
@@ -108,11 +111,25 @@ public final class Perplexity {
         return bytes;
     }
 
-    /** −log softmax(logits)[target], in double. */
+    /**
+     * −log softmax(logits)[target], in double.
+     *
+     * @throws UserError if a logit is NaN or +∞, or that of the target is -∞
+     */
     static double negativeLogLikelihood(float[] logits, int target) {
         double greatest = Double.NEGATIVE_INFINITY;
-        for (float logit : logits) {
+        for (int token = 0; token < logits.length; token++) {
+            float logit = logits[token];
+            if (Float.isNaN(logit) || logit == Float.POSITIVE_INFINITY) {
+                throw new UserError("the logit of token " + token + " is " + logit
+                        + ": the model's weights are damaged or its training diverged; use an earlier checkpoint");
+            }
             greatest = Math.max(greatest, logit);
+        }
+        if (logits[target] == Float.NEGATIVE_INFINITY) {
+            throw new UserError(
+                    "the logit of token " + target
+                            + ", which the text has, is -Infinity: the model holds it for impossible, so there is no perplexity");
         }
         double sum = 0;
         for (float logit : logits) {

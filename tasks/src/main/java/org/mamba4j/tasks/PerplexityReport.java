@@ -43,7 +43,9 @@ public record PerplexityReport(Path json, Path png) {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new UserError("cannot make the folder " + folder + " (" + e + "): give another one", e);
+            throw new UserError(
+                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
+                    e);
         }
         JsonMapper mapper =
                 JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();

@@ -37,7 +37,9 @@ public record RetrievalReport(Path json, Path png) {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new UserError("cannot make the folder " + folder + " (" + e + "): give another one", e);
+            throw new UserError(
+                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
+                    e);
         }
         AtomicFile.writeString(json, JsonText.pretty(result.toJson()) + "\n");
         ByteBuffer picture = ByteBuffer.wrap(RetrievalChart.png(result, title));

@@ -11,7 +11,8 @@ import org.mamba4j.UserError;
 class EvaluationWindowsTest {
     @Test
     void spreadsOverDocumentsAndSkipsShortOnes() {
-        List<Window> windows = EvaluationWindows.pick("data", documents(10, 100, 5, 100), 10, 4);
+        List<Window> windows = EvaluationWindows.pick("data", documents(10, 100, 5, 100), 10, 4)
+                .windows();
         assertThat(windows).hasSize(4);
         assertThat(windows.stream().map(Window::document)).containsExactly("d1", "d1", "d3", "d3");
         for (Window window : windows) {
@@ -23,14 +24,23 @@ class EvaluationWindowsTest {
     }
 
     @Test
+    void countsDocumentsThatAreTooShort() {
+        EvaluationWindows.Picked picked = EvaluationWindows.pick("data", documents(10, 100, 5, 9), 10, 4);
+        assertThat(picked.documents()).isEqualTo(4);
+        assertThat(picked.tooShort()).isEqualTo(2);
+    }
+
+    @Test
     void givesAllThereAreWhenMoreAreWanted() {
-        List<Window> windows = EvaluationWindows.pick("data", documents(25, 9, 10), 10, 100);
+        List<Window> windows =
+                EvaluationWindows.pick("data", documents(25, 9, 10), 10, 100).windows();
         assertThat(windows.stream().map(w -> w.document() + "+" + w.offset())).containsExactly("d0+0", "d0+10", "d2+0");
     }
 
     @Test
     void oneOfManyIsTheMiddle() {
         assertThat(EvaluationWindows.pick("data", documents(100), 10, 1)
+                        .windows()
                         .getFirst()
                         .offset())
                 .isEqualTo(50);

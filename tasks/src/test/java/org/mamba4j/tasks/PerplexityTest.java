@@ -111,6 +111,45 @@ class PerplexityTest {
     }
 
     @Test
+    void bitsPerByteIsAllBitsOverAllBytes() {
+        var model = new FakeLanguageModel(VOCAB, history -> new float[VOCAB]);
+        // Scored: 2 + 2 bits for tokens of 1 + 1 bytes, and for tokens of 4 + 4.
+        List<Window> windows =
+                List.of(new Window("short", 0, new int[] {0, 0, 0, 0}), new Window("long", 0, new int[] {3, 3, 3, 3}));
+        Estimate bits = new Perplexity(model, TOKENIZER)
+                .measure(List.of(4), 2, windows, fraction -> {})
+                .lengths()
+                .getFirst()
+                .bitsPerByte();
+        assertThat(bits.value()).isCloseTo(8 / 10.0, within(1e-12));
+        assertThat(bits.low()).isLessThan(bits.value());
+        assertThat(bits.value() - bits.low()).isCloseTo(bits.high() - bits.value(), within(1e-12));
+    }
+
+    @Test
+    void ofEqualDenominatorsARatioIsAMean() {
+        Estimate mean = Estimate.ofMean(1, 2, 4);
+        Estimate ratio = Estimate.ofRatio(new double[] {2, 4, 8}, new double[] {2, 2, 2});
+        assertThat(ratio.value()).isCloseTo(mean.value(), within(1e-12));
+        assertThat(ratio.low()).isCloseTo(mean.low(), within(1e-12));
+        assertThat(ratio.high()).isCloseTo(mean.high(), within(1e-12));
+    }
+
+    @Test
+    void refusesLogitsThatAreNoNumbers() {
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            assertThatThrownBy(() -> Perplexity.negativeLogLikelihood(new float[] {0, bad}, 0))
+                    .isInstanceOf(UserError.class)
+                    .hasMessageContaining("the logit of token 1 is " + bad);
+        }
+        assertThatThrownBy(() -> Perplexity.negativeLogLikelihood(new float[] {Float.NEGATIVE_INFINITY, 0}, 0))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("token 0");
+        assertThat(Perplexity.negativeLogLikelihood(new float[] {0, Float.NEGATIVE_INFINITY}, 0))
+                .isZero();
+    }
+
+    @Test
     void reportsProgressUpToOne() {
         var model = new FakeLanguageModel(VOCAB, history -> new float[VOCAB]);
         List<Double> fractions = new ArrayList<>();
