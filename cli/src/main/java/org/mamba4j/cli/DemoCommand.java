@@ -6,31 +6,23 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
-import org.mamba4j.data.Corpus;
-import org.mamba4j.data.Split;
-import org.mamba4j.data.TokenFile;
-import org.mamba4j.data.TokenView;
 import org.mamba4j.inference.Generation;
 import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.Generator;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.SamplingOptions;
 import org.mamba4j.inference.State;
-import org.mamba4j.tasks.EvaluationWindows;
 import org.mamba4j.tasks.Perplexity;
 import org.mamba4j.tasks.PerplexityReport;
 import org.mamba4j.tasks.PerplexityResult;
-import org.mamba4j.tasks.Window;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
 import org.mamba4j.torch.train.Metrics;
@@ -48,12 +40,9 @@ import picocli.CommandLine.Option;
             "The run, the measurements and a report go to the output folder. Run again, it goes on where it stopped."
         })
 final class DemoCommand implements Runnable {
-    private static final String CONFIG = "config.yaml"; // of a run's folder
     private static final String RECIPE = "recipes/demo.yaml";
     private static final String PROMPT = "    /**\n     * Returns ";
-    private static final List<Integer> LENGTHS = List.of(256, 1000, 4000);
     private static final int SCORED = 100;
-    private static final int WINDOWS = 24;
     private static final GenerationOptions SAMPLE = GenerationOptions.DEFAULTS
             .withMaxNewTokens(400)
             .withSampling(
@@ -86,21 +75,25 @@ final class DemoCommand implements Runnable {
         long start = System.nanoTime();
         DemoCorpus corpus = data == null ? DemoCorpus.find() : DemoCorpus.named(data);
         TrainConfig config = config(corpus);
+        DemoWindows windows = DemoWindows.of(config);
         if (fresh) {
-            deleteRun(output);
+            EarlierRun.delete(output);
         }
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("text", corpus.description());
         facts.put("machine", machine());
         facts.put("version", String.join("", new RootCommand.Version().getVersion()));
         title("mamba4j demo", "a byte-level Mamba, trained, sampled and measured on this machine");
+        if (!windows.note().isEmpty()) {
+            facts.put("note", windows.note());
+        }
         facts.forEach(DemoCommand::fact);
 
-        boolean begun = Files.exists(output.resolve(CONFIG));
+        boolean begun = Files.exists(output.resolve(EarlierRun.CONFIG));
         title(
                 "1/4 train",
                 begun ? "goes on in " + output + "; --fresh starts anew" : "Ctrl-C saves; the same command goes on");
-        TrainResult trained = Trainer.resume(config, TrainCommand.progressLine());
+        TrainResult trained = train(config);
         if (!trained.finished()) {
             return;
         }
@@ -109,7 +102,7 @@ final class DemoCommand implements Runnable {
             title("2/4 sample", "temperature 0.7, top-p 0.95, seed 1");
             Generation sample = sample(model, tokenizer);
             title("3/4 perplexity", "does it predict better when it has read more?");
-            PerplexityResult perplexity = perplexity(model, tokenizer, config);
+            PerplexityResult perplexity = perplexity(model, tokenizer, windows);
             facts.put(
                     "parameters",
                     String.format(Locale.ROOT, "%,d", model.config().parameterCount()));
@@ -130,24 +123,30 @@ final class DemoCommand implements Runnable {
         List<String> all = new ArrayList<>();
         all.add("out=" + output);
         all.add("data.path=" + corpus.location());
-        all.addAll(overrides);
+        for (String override : overrides) {
+            if (override.strip().startsWith("out=")) {
+                throw new UserError("--set " + override + ": the demo's folder is given with --output DIR");
+            }
+            if (override.strip().startsWith("data.path=")) {
+                throw new UserError("--set " + override + ": the demo's text is given with --data PATH");
+            }
+            all.add(override);
+        }
         return TrainConfig.load(recipe, all);
     }
 
-    /** Only what a trainer has written: a mistyped folder survives. */
-    private static void deleteRun(Path folder) {
-        if (!Files.exists(folder)) {
-            return;
-        }
-        if (!Files.exists(folder.resolve(CONFIG))) {
-            throw new UserError(folder + " holds no run, so --fresh does not delete it: give another --output");
-        }
-        try (Stream<Path> files = Files.walk(folder)) {
-            for (Path path : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
-            }
-        } catch (IOException e) {
-            throw new UserError(folder + " cannot be deleted (" + e + "): give another --output", e);
+    /** The trainer names its own options as remedies; here they have other names. */
+    private static TrainResult train(TrainConfig config) {
+        try {
+            return Trainer.resume(config, TrainCommand.progressLine());
+        } catch (UserError e) {
+            String message = String.valueOf(e.getMessage())
+                    .replace(
+                            "start a new run with --set out=FOLDER",
+                            "start anew with --fresh, which deletes that run, or in another folder with --output DIR")
+                    .replace("--set out=FOLDER", "--output DIR")
+                    .replace("continue with --resume", "run the demo again");
+            throw new UserError(message, e);
         }
     }
 
@@ -164,53 +163,15 @@ final class DemoCommand implements Runnable {
         }
     }
 
-    private static PerplexityResult perplexity(LanguageModel model, Tokenizer tokenizer, TrainConfig config) {
-        List<Window> windows;
-        try (TokenFile file = TokenFile.of(
-                Corpus.of(config.data().path()), tokenizer, config.out().resolve("data.tokens"))) {
-            TokenView valid =
-                    Split.of(file, config.data().validFraction(), config.seed()).valid();
-            int longest = LENGTHS.getLast();
-            windows = EvaluationWindows.pick("the validation part", documents(valid), longest, WINDOWS);
-        }
+    private static PerplexityResult perplexity(LanguageModel model, Tokenizer tokenizer, DemoWindows windows) {
         PerplexityResult result;
         try (StatusLine status = new StatusLine("perplexity")) {
-            result = new Perplexity(model, tokenizer).measure(LENGTHS, SCORED, windows, status::show);
+            result = new Perplexity(model, tokenizer)
+                    .measure(windows.lengths(), SCORED, windows.windows(), status::show);
         }
         PerplexityCommand.table(result).lines().forEach(System.out::println);
         System.out.println(Terminal.STDOUT.dim(PerplexityCommand.note(result)));
         return result;
-    }
-
-    /** The validation documents; the token file knows their tokens but not their names. */
-    private static EvaluationWindows.Documents documents(TokenView view) {
-        long[] ends = view.ends().toArray();
-        return new EvaluationWindows.Documents() {
-            @Override
-            public void forEach(Consumer<EvaluationWindows.Tokens> reader) {
-                long from = 0;
-                for (int d = 0; d < ends.length; d++) {
-                    reader.accept(document(view, "document " + d, from, ends[d]));
-                    from = ends[d];
-                }
-            }
-        };
-    }
-
-    private static EvaluationWindows.Tokens document(TokenView view, String name, long from, long to) {
-        return new EvaluationWindows.Tokens() {
-            @Override
-            public String name() {
-                return name;
-            }
-
-            @Override
-            public int[] read() {
-                int[] tokens = new int[Math.toIntExact(to - from)];
-                view.read(from, tokens.length, tokens, 0);
-                return tokens;
-            }
-        };
     }
 
     private void report(
@@ -223,11 +184,12 @@ final class DemoCommand implements Runnable {
             Map<String, String> facts) {
         List<String> commands = List.of(
                 "./mamba4j generate --model " + output + " --prompt 'public static ' --temperature 0.7",
-                "./mamba4j eval perplexity --model " + output + " --data '" + corpus.unseen() + "' --lengths 256,1k,8k",
+                "./mamba4j eval perplexity --model " + output + " --data '" + corpus.unseen() + "' --lengths 256,1k,4k",
                 "./mamba4j inspect " + output,
-                "./mamba4j demo --output " + output + " --fresh --set schedule.minutes=30");
+                "./mamba4j demo --output " + output + (data == null ? "" : " --data '" + data + "'")
+                        + " --fresh --set schedule.minutes=30");
         PerplexityReport.in(output).write(perplexity);
-        Path page = output.resolve("report.html");
+        Path page = output.resolve(EarlierRun.REPORT);
         DemoReport report = new DemoReport(
                 trained, Metrics.of(output), perplexity, PROMPT, sample, facts, config.toYaml(), commands);
         AtomicFile.writeString(page, report.toHtml());
@@ -240,10 +202,10 @@ final class DemoCommand implements Runnable {
                         "trained",
                         String.format(
                                 Locale.ROOT,
-                                "%,d tokens in %s min",
+                                "%,d tokens in %s",
                                 trained.tokens(),
                                 DemoReport.duration(trained.seconds())))
-                .row("in all", DemoReport.duration((System.nanoTime() - start) * 1e-9) + " min")
+                .row("in all", DemoReport.duration((System.nanoTime() - start) * 1e-9))
                 .lines()
                 .forEach(System.out::println);
         System.out.println();

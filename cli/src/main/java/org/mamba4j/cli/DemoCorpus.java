@@ -8,19 +8,17 @@ import java.nio.file.Path;
  *
  * @param location as {@link org.mamba4j.data.Corpus#of} takes it
  * @param description for people
- * @param unseen text of another place, to measure the model on; a word to replace where none is known
+ * @param unseen text of another place, which is there too, to measure the model on
  */
 record DemoCorpus(String location, String description, String unseen) {
-    private static final String ANOTHER = "another.txt";
-
     /** What {@code --data} names. */
     static DemoCorpus named(String location) {
-        return new DemoCorpus(location, location, ANOTHER);
+        return new DemoCorpus(location, location, sources(projectHome()));
     }
 
     /** The JDK's own sources, or this project's where the JDK came without them. */
     static DemoCorpus find() {
-        return find(Path.of(System.getProperty("java.home")), Path.of(System.getProperty("mamba4j.home", "")));
+        return find(Path.of(System.getProperty("java.home")), projectHome());
     }
 
     static DemoCorpus find(Path javaHome, Path projectHome) {
@@ -31,11 +29,18 @@ record DemoCorpus(String location, String description, String unseen) {
                     "the sources of the JDK's java.base, " + zip,
                     zip + "!jdk.compiler/**.java");
         }
-        Path sources = projectHome.toAbsolutePath().normalize();
         return new DemoCorpus(
-                sources + "/*/src/**.java",
+                sources(projectHome),
                 "this project's own sources, as the JDK in " + javaHome
                         + " came without lib/src.zip (--data chooses another text)",
-                ANOTHER);
+                projectHome.toAbsolutePath().normalize() + "/docs/*.md");
+    }
+
+    private static Path projectHome() {
+        return Path.of(System.getProperty("mamba4j.home", ""));
+    }
+
+    private static String sources(Path projectHome) {
+        return projectHome.toAbsolutePath().normalize() + "/*/src/**.java";
     }
 }

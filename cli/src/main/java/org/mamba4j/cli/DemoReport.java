@@ -66,7 +66,7 @@ record DemoReport(
     private String cards() {
         return card(String.format(Locale.ROOT, "%.3f", trained.validBitsPerByte()), "validation bits per byte")
                 + card(facts.getOrDefault("parameters", ""), "parameters")
-                + card(duration(trained.seconds()), "minutes of training")
+                + card(duration(trained.seconds()), "of training")
                 + card(
                         String.format(Locale.ROOT, "%,.0f", trained.tokens() / Math.max(1e-9, trained.seconds())),
                         "tokens a second")
@@ -144,9 +144,11 @@ record DemoReport(
         return table.append("</table>").toString();
     }
 
-    /** As {@code minutes:seconds}. */
+    /** As {@code m:ss min} or {@code h:mm:ss h}, like the progress line. */
     static String duration(double seconds) {
         long whole = Math.round(seconds);
-        return String.format(Locale.ROOT, "%d:%02d", whole / 60, whole % 60);
+        return whole < 3600
+                ? String.format(Locale.ROOT, "%d:%02d min", whole / 60, whole % 60)
+                : String.format(Locale.ROOT, "%d:%02d:%02d h", whole / 3600, whole / 60 % 60, whole % 60);
     }
 }

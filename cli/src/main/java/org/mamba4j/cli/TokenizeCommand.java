@@ -56,12 +56,17 @@ final class TokenizeCommand implements Runnable {
         if (!corpus && !words) {
             throw new UserError("give either TEXT, or --data PATH and --output FILE");
         }
-        Tokenizer chosen = tokenizer.equals("bytes") ? Tokenizers.bytes() : Tokenizers.load(Path.of(tokenizer));
+        Tokenizer chosen = tokenizer(tokenizer);
         if (data != null && output != null) {
             tokenise(data, chosen, output);
         } else if (text != null) {
             show(text.equals("-") ? GenerateCommand.standardInput() : text, chosen);
         }
+    }
+
+    /** The tokenizer of that name: {@code bytes}, or a path. */
+    static Tokenizer tokenizer(String name) {
+        return name.equals("bytes") ? Tokenizers.bytes() : Tokenizers.load(Path.of(name));
     }
 
     private void show(String input, Tokenizer chosen) {

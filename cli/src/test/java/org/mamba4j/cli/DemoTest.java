@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -27,19 +29,21 @@ class DemoTest {
         System.clearProperty(HOME);
     }
 
-    /** The whole demo, on a text and with a model that are ready in seconds. */
-    @Test
-    void trainsSamplesMeasuresAndReports() throws IOException {
-        Path data = Files.createDirectory(folder.resolve("data"));
+    private Path documents(String name, int length) throws IOException {
+        Path data = Files.createDirectory(folder.resolve(name));
         Random random = new Random(3);
         for (int i = 0; i < 8; i++) {
             StringBuilder text = new StringBuilder();
-            while (text.length() < 5000) {
+            while (text.length() < length) {
                 text.append("word").append(random.nextInt(10)).append(random.nextInt(8) == 0 ? ".\n" : " ");
             }
             Files.writeString(data.resolve("document" + i + ".txt"), text);
         }
-        Path output = folder.resolve("demo");
+        return data;
+    }
+
+    /** A demo with a model that is ready in seconds. */
+    private static Object[] words(Path data, Path output, Object... more) {
         Object[] words = {
             "demo",
             "--data",
@@ -63,6 +67,25 @@ class DemoTest {
             "--set",
             "evaluation.windows=4"
         };
+        Object[] all = Arrays.copyOf(words, words.length + more.length);
+        System.arraycopy(more, 0, all, words.length, more.length);
+        return all;
+    }
+
+    private static Cli refused(String named, Object... words) {
+        Cli result = Cli.run(words);
+        assertThat(result.code()).as(result.err()).isEqualTo(2);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).contains(named);
+        return result;
+    }
+
+    /** The whole demo, on a text that is read in a moment. */
+    @Test
+    void trainsSamplesMeasuresAndReports() throws IOException {
+        Path data = documents("data", 5000);
+        Path output = folder.resolve("demo");
+        Object[] words = words(data, output);
         Cli result = Cli.run(words);
         assertThat(result.code()).as(result.err()).isZero();
         assertThat(result.out())
@@ -79,10 +102,44 @@ class DemoTest {
         assertThat(again.code()).as(again.err()).isZero();
         assertThat(again.out()).contains("goes on in");
 
-        Cli mistyped = Cli.run("demo", "--data", data, "--output", data, "--fresh");
-        assertThat(mistyped.code()).isEqualTo(2);
-        assertThat(mistyped.err()).contains("holds no run");
-        assertThat(data).isNotEmptyDirectory();
+        // Another text is another run: the message knows the demo's own options.
+        Path shorter = documents("shorter", 1500);
+        Map<String, String> before = Cli.snapshot(output.resolve("checkpoints"));
+        Cli other = Cli.run(words(shorter, output));
+        assertThat(other.code()).isEqualTo(2);
+        assertThat(other.err()).contains("--fresh", "--output DIR").doesNotContain("--set out");
+        assertThat(Cli.snapshot(output.resolve("checkpoints"))).isEqualTo(before);
+
+        // Nothing is deleted where anything is of no run, or for a text that cannot be learned.
+        Path mine = Files.writeString(output.resolve("checkpoints").resolve("notes.txt"), "mine");
+        refused("checkpoints/notes.txt", words(shorter, output, "--fresh"));
+        Files.delete(mine);
+        refused("nowhere", words(folder.resolve("nowhere"), output, "--fresh"));
+        assertThat(Cli.snapshot(output.resolve("checkpoints")).keySet()).isEqualTo(before.keySet());
+
+        Cli fresh = Cli.run(words(shorter, output, "--fresh"));
+        assertThat(fresh.code()).as(fresh.err()).isZero();
+        assertThat(fresh.out()).contains("no perplexity at 4k tokens").doesNotContain("goes on in");
+        assertThat(Files.readString(output.resolve("perplexity.json"))).doesNotContain("4000");
+    }
+
+    @Test
+    void aFolderOfSomethingElseSurvives() throws IOException {
+        Path data = documents("data", 5000);
+        Files.writeString(data.resolve("config.yaml"), "of another program");
+        Map<String, String> before = Cli.snapshot(data);
+        refused("document", words(data, data, "--fresh"));
+        assertThat(Cli.snapshot(data)).isEqualTo(before);
+    }
+
+    @Test
+    void whatCannotBeMeasuredIsNotTrained() throws IOException {
+        Path data = documents("data", 200);
+        Path output = folder.resolve("demo");
+        refused("256", words(data, output));
+        refused("--output", words(documents("long", 5000), output, "--set", "out=" + folder.resolve("elsewhere")));
+        assertThat(output).doesNotExist();
+        assertThat(folder.resolve("elsewhere")).doesNotExist();
     }
 
     @Test
