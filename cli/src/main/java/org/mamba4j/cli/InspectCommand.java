@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.Locale;
 import java.util.Map;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.checkpoint.TensorInfo;
 import org.mamba4j.json.JsonText;
@@ -40,7 +41,14 @@ final class InspectCommand implements Runnable {
     }
 
     private void inspectFolder(Path folder) {
-        ModelConfig config = ModelConfig.read(folder);
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            inspectCheckpoint(folder, checkpoint);
+        }
+    }
+
+    private void inspectCheckpoint(Path folder, Checkpoint checkpoint) {
+        ModelConfig config = checkpoint.config();
+        int named = ModelConfig.read(folder).vocabSize();
         heading("configuration", folder.resolve(ModelConfig.FILE_NAME).toString());
         Table keys = new Table("ll");
         for (Map.Entry<String, JsonValue> field : config.toJson().fields().entrySet()) {
@@ -49,11 +57,12 @@ final class InspectCommand implements Runnable {
         keys.lines().forEach(System.out::println);
         System.out.println();
         if (!withoutTensors) {
-            heading("parameters", "as the configuration asks for them");
-            Table tensors = new Table("llr");
+            heading("parameters", "as the files hold them");
+            Table tensors = new Table("lllr");
             for (TensorSpec tensor : config.parameters()) {
                 tensors.row(
                         tensor.name(),
+                        checkpoint.info(tensor.name()).dtype().name(),
                         tensor.shape().toString(),
                         number(tensor.shape().elements()));
             }
@@ -61,8 +70,11 @@ final class InspectCommand implements Runnable {
             System.out.println();
         }
         heading("sizes", "");
-        new Table("lr")
-                .row("parameters", number(config.parameterCount()))
+        Table sizes = new Table("lr");
+        if (config.vocabSize() != named) {
+            sizes.row("tokens, before padding", number(named));
+        }
+        sizes.row("parameters", number(config.parameterCount()))
                 .row("state of one sequence, bytes", number(config.stateBytes()))
                 .lines()
                 .forEach(System.out::println);

@@ -28,7 +28,7 @@ public final class Main {
         CommandLine command = commandLine();
         try {
             return command.execute(args);
-        } catch (StackOverflowError | OutOfMemoryError | LinkageError e) {
+        } catch (Error e) {
             // picocli hands exceptions to Failures, but lets errors through.
             return Failures.report(e, args);
         }

@@ -2,6 +2,7 @@ package org.mamba4j.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.model.ModelConfig;
@@ -28,6 +29,8 @@ final class ModelOptions {
             description = "What computes the model: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private Engine engine = Engine.TORCH;
 
+    private @Nullable Path checkpoint;
+
     /** The caller closes it. */
     LanguageModel open() {
         return engine.open(checkpoint());
@@ -37,8 +40,17 @@ final class ModelOptions {
         return Tokenizers.load(checkpoint());
     }
 
-    Path checkpoint() {
-        return checkpoint(model);
+    /** Chosen once: while a run trains its best checkpoint changes, but tokenizer and model must be of one. */
+    private Path checkpoint() {
+        if (checkpoint == null) {
+            checkpoint = checkpoint(model);
+        }
+        return checkpoint;
+    }
+
+    /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints. */
+    Path evaluations() {
+        return model.resolve("eval");
     }
 
     /**

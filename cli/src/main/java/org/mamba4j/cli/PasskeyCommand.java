@@ -64,7 +64,7 @@ abstract class PasskeyCommand implements Runnable {
             names = "--json",
             paramLabel = "FILE",
             description = "Where the figures go; the map is drawn beside it as .png (default: a file in eval in the"
-                    + " checkpoint's folder).")
+                    + " model's folder).")
     private @Nullable Path json;
 
     private final String task;
@@ -80,8 +80,8 @@ abstract class PasskeyCommand implements Runnable {
     public void run() {
         Passkey.Grid grid = new Passkey.Grid(Lengths.parseList(lengths), parseDepths(depths), trials, keys(), seed);
         Tokenizer tokenizer = model.tokenizer();
-        RetrievalReport report = RetrievalReport.at(
-                json == null ? model.checkpoint().resolve("eval").resolve(task + ".json") : json);
+        RetrievalReport report =
+                RetrievalReport.at(json == null ? model.evaluations().resolve(task + ".json") : json);
         Filler text = read(Corpus.of(data), tokenizer);
         RetrievalResult result;
         try (LanguageModel opened = model.open();

@@ -13,7 +13,6 @@ import org.mamba4j.tasks.Lengths;
 import org.mamba4j.tasks.Perplexity;
 import org.mamba4j.tasks.PerplexityReport;
 import org.mamba4j.tasks.PerplexityResult;
-import org.mamba4j.tasks.Window;
 import org.mamba4j.text.Tokenizer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -63,7 +62,7 @@ final class PerplexityCommand implements Runnable {
     @Option(
             names = "--output",
             paramLabel = "DIR",
-            description = "Folder for perplexity.json and perplexity.png (default: eval in the checkpoint's folder).")
+            description = "Folder for perplexity.json and perplexity.png (default: eval in the model's folder).")
     private @Nullable Path output;
 
     @Override
@@ -71,16 +70,18 @@ final class PerplexityCommand implements Runnable {
         List<Integer> wanted = Lengths.parseList(lengths);
         int longest = wanted.stream().mapToInt(Integer::intValue).max().orElseThrow();
         Tokenizer tokenizer = model.tokenizer();
-        Path folder = output == null ? model.checkpoint().resolve("eval") : output;
+        Path folder = output == null ? model.evaluations() : output;
         PerplexityReport report = PerplexityReport.in(folder);
-        List<Window> picked = EvaluationWindows.pick(data, documents(Corpus.of(data), tokenizer), longest, windows);
+        EvaluationWindows.Picked picked =
+                EvaluationWindows.pick(data, documents(Corpus.of(data), tokenizer), longest, windows);
         PerplexityResult result;
         try (LanguageModel opened = model.open();
                 StatusLine status = new StatusLine("perplexity")) {
-            result = new Perplexity(opened, tokenizer).measure(wanted, scored, picked, status::show);
+            result = new Perplexity(opened, tokenizer).measure(wanted, scored, picked.windows(), status::show);
         }
         table(result).lines().forEach(System.out::println);
         System.out.println(note(result));
+        leftOut(picked, longest).forEach(System.out::println);
         report.write(result);
         System.err.println(Terminal.STDERR.dim("written: " + report.json() + ", " + report.png()));
     }
@@ -124,6 +125,18 @@ final class PerplexityCommand implements Runnable {
                     String.format(Locale.ROOT, "%,.0f", at.tokensPerSecond()));
         }
         return table;
+    }
+
+    /** A line on documents that were too short for a window; none if there were none. */
+    static List<String> leftOut(EvaluationWindows.Picked picked, int longest) {
+        return picked.tooShort() == 0
+                ? List.of()
+                : List.of(String.format(
+                        Locale.ROOT,
+                        "left out: %,d of %,d documents, which have fewer than %,d tokens",
+                        picked.tooShort(),
+                        picked.documents(),
+                        longest));
     }
 
     static String note(PerplexityResult result) {

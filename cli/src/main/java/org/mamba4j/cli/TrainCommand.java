@@ -18,7 +18,7 @@ import picocli.CommandLine.Parameters;
             "",
             "The run's folder gets checkpoints, metrics and the configuration with all its keys. Ctrl-C saves a checkpoint before it ends the run."
         },
-        footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set schedule.steps=2000"})
+        footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set schedule.minutes=10"})
 final class TrainCommand implements Runnable {
     @Parameters(paramLabel = "CONFIG.yaml", description = "The recipe; those in recipes/ explain every key.")
     @SuppressWarnings("NullAway.Init") // picocli sets it

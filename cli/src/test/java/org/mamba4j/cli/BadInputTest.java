@@ -43,7 +43,10 @@ class BadInputTest {
             Files.write(weights, Arrays.copyOf(bytes, length));
             refused("model.safetensors", "inspect", weights);
             refused("model.safetensors", "generate", "--model", model, "--prompt", "a");
+            refused("model.safetensors", "inspect", model);
         }
+        Files.delete(weights);
+        refused("model.safetensors", "inspect", model);
     }
 
     @Test
@@ -137,6 +140,23 @@ class BadInputTest {
             Cli result = refused(Long.toString(bad), logits(input, folder.resolve("output.safetensors")));
             assertThat(result.err()).contains("[1, 1]").contains("256");
         }
+    }
+
+    @Test
+    void moreRowsThanAnArrayHas() throws IOException {
+        String header = "{\"input_ids\":{\"dtype\":\"I64\",\"shape\":[3000000000,0],\"data_offsets\":[0,0]}}";
+        refused("3000000000", logits(safetensors(header, 0), folder.resolve("output.safetensors")));
+    }
+
+    @Test
+    void weightsThatAreNoNumbers() throws IOException {
+        Path data = Files.writeString(folder.resolve("text.txt"), "some text ".repeat(1000));
+        Path weights = model.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(weights);
+        Arrays.fill(bytes, bytes.length - 4096, bytes.length, (byte) 0xFF); // NaN
+        Files.write(weights, bytes);
+        refused("NaN", evaluation(data, folder.resolve("eval")));
+        refused("NaN", "generate", "--model", model, "--prompt", "a");
     }
 
     @Test

@@ -9,9 +9,11 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -140,7 +142,7 @@ class CommandsTest {
         for (int i = 0; i < expected.length; i++) {
             assertThat(actual[expected.length + i]).isCloseTo(expected[i], within(1e-6f));
         }
-        assertThat(java.util.Arrays.copyOf(actual, 256)).isNotEqualTo(java.util.Arrays.copyOf(expected, 256));
+        assertThat(Arrays.copyOf(actual, 256)).isNotEqualTo(Arrays.copyOf(expected, 256));
     }
 
     @Test
@@ -199,6 +201,93 @@ class CommandsTest {
         assertThat(Files.size(output.resolve("perplexity.png"))).isGreaterThan(1000);
     }
 
+    /** From a recipe to text: a run, the same run continued from its middle, and what may be asked of its folder. */
+    @Test
+    void trainsResumesAndUsesTheRun() throws IOException {
+        Path data = Files.writeString(folder.resolve("text.txt"), "the quick brown fox ".repeat(200));
+        Path run = folder.resolve("run");
+        Path recipe = Files.writeString(folder.resolve("recipe.yaml"), """
+                out: %s
+                model: {hidden_size: 8, num_hidden_layers: 1}
+                data: {path: %s, length: 32, batch: 2}
+                schedule: {steps: 4, warmup_steps: 1}
+                checkpoints: {every: 2, keep: 2}
+                """.formatted(run, data));
+        Cli trained = Cli.run("train", recipe);
+        assertThat(trained.code()).as(trained.err()).isZero();
+        Path last = run.resolve("checkpoints/step-000000004");
+        byte[] weights = Files.readAllBytes(last.resolve("model.safetensors"));
+        try (Stream<Path> files = Files.list(last)) {
+            for (Path file : files.toList()) {
+                Files.delete(file);
+            }
+        }
+        Files.delete(last);
+        Cli resumed = Cli.run("train", recipe, "--resume");
+        assertThat(resumed.code()).as(resumed.err()).isZero();
+        assertThat(resumed.out()).contains("resumed after step 2", "finished after step 4");
+        assertThat(Files.readAllBytes(last.resolve("model.safetensors"))).isEqualTo(weights);
+
+        Object[] words = {
+            "generate",
+            "--model",
+            run,
+            "--prompt",
+            "the ",
+            "--max-new-tokens",
+            "40",
+            "--seed",
+            "3",
+            "--top-k",
+            "50",
+            "--min-p",
+            "0.001",
+            "--repetition-penalty",
+            "1.3"
+        };
+        Cli whole = Cli.run(words);
+        assertThat(whole.code()).as(whole.err()).isZero();
+        assertThat(whole.err()).contains("40 new tokens", "at --max-new-tokens");
+        // Whatever it says, told to stop at a text of its middle it says the same up to there.
+        int at = whole.out()
+                .offsetByCodePoints(0, whole.out().codePointCount(0, whole.out().length()) / 2);
+        String stop = Character.toString(whole.out().codePointAt(at));
+        Object[] stopped = Arrays.copyOf(words, words.length + 2);
+        stopped[words.length] = "--stop";
+        stopped[words.length + 1] = stop;
+        Cli part = Cli.run(stopped);
+        assertThat(part.code()).as(part.err()).isZero();
+        assertThat(part.err()).contains("at a stop text");
+        assertThat(part.out()).isEqualTo(whole.out().substring(0, whole.out().indexOf(stop)));
+
+        Cli evaluated =
+                Cli.run("eval", "perplexity", "--model", run, "--data", data, "--lengths", "200", "--windows", "2");
+        assertThat(evaluated.code()).as(evaluated.err()).isZero();
+        assertThat(run.resolve("eval/perplexity.json")).exists();
+        assertThat(last.resolve("eval")).doesNotExist();
+    }
+
+    @Test
+    void paddedEmbeddingsCount() throws IOException {
+        Path config = model.resolve("config.json");
+        String text = Files.readString(config);
+        Files.writeString(config, text.replace("\"vocab_size\": 256", "\"vocab_size\": 250"));
+        Cli whole = Cli.run("inspect", model);
+        assertThat(whole.code()).as(whole.err()).isZero();
+        assertThat(whole.out())
+                .contains("before padding", "250", String.format("%,d", TinyModel.CONFIG.parameterCount()));
+    }
+
+    @Test
+    void documentsLeftOutAreCounted() throws IOException {
+        Path data = Files.createDirectory(folder.resolve("texts"));
+        Files.writeString(data.resolve("a.txt"), "x".repeat(500));
+        Files.writeString(data.resolve("b.txt"), "x".repeat(199));
+        Cli run = Cli.run("eval", "perplexity", "--model", model, "--data", data, "--lengths", "200");
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out()).contains("left out: 1 of 2 documents, which have fewer than 200 tokens");
+    }
+
     @Test
     void inspectsFolderAndFile() {
         Cli whole = Cli.run("inspect", model);
@@ -207,6 +296,7 @@ class CommandsTest {
                 .contains("\"mamba\"", "backbone.layers.1.mixer.A_log", "(16, 4)")
                 .contains(String.format("%,d", TinyModel.CONFIG.parameterCount()))
                 .contains(String.format("%,d", TinyModel.CONFIG.stateBytes()));
+        assertThat(whole.out()).containsPattern("A_log +F32 +\\(16, 4\\) +64");
         Cli file = Cli.run("inspect", model.resolve("model.safetensors"));
         assertThat(file.out()).contains("F32", "backbone.embeddings.weight", "(256, 8)");
     }
