@@ -20,6 +20,8 @@ import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.data.Corpus;
+import org.mamba4j.torch.train.TrainConfig;
 import picocli.CommandLine;
 
 /** The README says what is so. */
@@ -83,6 +85,44 @@ class ReadmeTest {
                 }
             }
         }
+    }
+
+    /** In a fresh clone, after the demo: every other path that a command names is there, every recipe is sound. */
+    @Test
+    void itsCommandsFindWhatTheyName() throws Exception {
+        int found = 0;
+        for (String line : Files.readString(ROOT.resolve("README.md")).lines().toList()) {
+            if (!line.startsWith("./mamba4j ")) {
+                continue;
+            }
+            Matcher text =
+                    Pattern.compile("(?:--data |data\\.path=)'?([^' ]+)'?").matcher(line);
+            while (text.find()) {
+                assertThat(Corpus.of(ROOT + "/" + text.group(1)).size())
+                        .as(line)
+                        .isPositive();
+                found++;
+            }
+            Matcher model = Pattern.compile("--model (\\S+)").matcher(line);
+            while (model.find()) {
+                assertThat(model.group(1)).as("the demo's folder").isEqualTo("runs/demo");
+                found++;
+            }
+            Matcher recipe = Pattern.compile("train (\\S+\\.yaml)").matcher(line);
+            if (recipe.find()) {
+                List<String> overrides = Pattern.compile("--set (\\S+)")
+                        .matcher(line)
+                        .results()
+                        .map(match -> match.group(1))
+                        .toList();
+                assertThat(TrainConfig.load(ROOT.resolve(recipe.group(1)), overrides)
+                                .schedule()
+                                .minutes())
+                        .isEqualTo(1);
+                found++;
+            }
+        }
+        assertThat(found).isGreaterThanOrEqualTo(5);
     }
 
     @Test
