@@ -75,7 +75,8 @@ final class DemoCommand implements Runnable {
         long start = System.nanoTime();
         DemoCorpus corpus = data == null ? DemoCorpus.find() : DemoCorpus.named(data);
         TrainConfig config = config(corpus);
-        DemoWindows windows = DemoWindows.of(config);
+        title("mamba4j demo", "a byte-level Mamba, trained, sampled and measured on this machine");
+        DemoWindows windows = DemoWindows.of(config); // takes seconds
         if (fresh) {
             EarlierRun.delete(output);
         }
@@ -83,7 +84,6 @@ final class DemoCommand implements Runnable {
         facts.put("text", corpus.description());
         facts.put("machine", machine());
         facts.put("version", String.join("", new RootCommand.Version().getVersion()));
-        title("mamba4j demo", "a byte-level Mamba, trained, sampled and measured on this machine");
         if (!windows.note().isEmpty()) {
             facts.put("note", windows.note());
         }
