@@ -3,8 +3,11 @@ package org.mamba4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Random;
@@ -115,6 +118,13 @@ class DemoTest {
         refused("checkpoints/notes.txt", words(shorter, output, "--fresh"));
         Files.delete(mine);
         refused("nowhere", words(folder.resolve("nowhere"), output, "--fresh"));
+        assertThat(Cli.snapshot(output.resolve("checkpoints")).keySet()).isEqualTo(before.keySet());
+
+        try (FileChannel trainer = FileChannel.open(output.resolve("run.lock"), StandardOpenOption.WRITE);
+                FileLock held = trainer.lock()) {
+            assertThat(held.isValid()).isTrue();
+            refused("in use by a trainer", words(shorter, output, "--fresh"));
+        }
         assertThat(Cli.snapshot(output.resolve("checkpoints")).keySet()).isEqualTo(before.keySet());
 
         Cli fresh = Cli.run(words(shorter, output, "--fresh"));
