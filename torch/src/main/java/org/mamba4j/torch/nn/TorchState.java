@@ -154,11 +154,19 @@ final class TorchState implements State, Carry {
     @Override
     public TorchState copy() {
         TorchState copy = new TorchState(config, fingerprint);
-        for (int i = 0; i < layers.size(); i++) {
-            copy.conv(i).copy_(conv(i));
-            copy.ssm(i).copy_(ssm(i));
+        try {
+            // In a scope: each of these calls returns a new handle.
+            TensorScope.run(() -> {
+                for (int i = 0; i < layers.size(); i++) {
+                    copy.conv(i).copy_(conv(i));
+                    copy.ssm(i).copy_(ssm(i));
+                }
+                copy.lastHidden.copy_(lastHidden);
+            });
+        } catch (RuntimeException e) {
+            copy.close();
+            throw e;
         }
-        copy.lastHidden.copy_(lastHidden);
         copy.notes = new HashMap<>(notes);
         copy.tokensSeen = tokensSeen;
         return copy;
@@ -166,11 +174,13 @@ final class TorchState implements State, Carry {
 
     @Override
     public void reset() {
-        for (Layer layer : layers) {
-            layer.conv().zero_();
-            layer.ssm().zero_();
-        }
-        lastHidden.zero_();
+        TensorScope.run(() -> {
+            for (Layer layer : layers) {
+                layer.conv().zero_();
+                layer.ssm().zero_();
+            }
+            lastHidden.zero_();
+        });
         notes.clear();
         tokensSeen = 0;
     }

@@ -1,20 +1,13 @@
 package org.mamba4j.torch.nn;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SegmentAllocator;
-import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.NativeHeap;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -38,11 +31,13 @@ class FlatMemoryTest {
             Random random = new Random(1);
             train(model, random, STEPS / 10);
             long objects = TensorScope.liveObjects();
-            long bytes = allocatedBytes();
+            long bytes = NativeHeap.allocatedBytes();
             train(model, random, STEPS);
             assertThat(TensorScope.liveObjects()).as("native objects alive").isEqualTo(objects);
             // One leaked (B, L, D) tensor of 64 KiB a step would be 128 MiB by now; hooks are counted above.
-            assertThat(allocatedBytes() - bytes).as("bytes allocated in C").isLessThan(TOLERANCE);
+            assertThat(NativeHeap.allocatedBytes() - bytes)
+                    .as("bytes allocated in C")
+                    .isLessThan(TOLERANCE);
         }
     }
 
@@ -71,11 +66,13 @@ class FlatMemoryTest {
                 var state = model.newState()) {
             generate(model, state, STEPS / 10);
             long objects = TensorScope.liveObjects();
-            long bytes = allocatedBytes();
+            long bytes = NativeHeap.allocatedBytes();
             generate(model, state, STEPS);
             assertThat(TensorScope.liveObjects()).as("native objects alive").isEqualTo(objects);
             // One leaked recurrent state of 32 KiB a step would be 64 MiB by now.
-            assertThat(allocatedBytes() - bytes).as("bytes allocated in C").isLessThan(TOLERANCE);
+            assertThat(NativeHeap.allocatedBytes() - bytes)
+                    .as("bytes allocated in C")
+                    .isLessThan(TOLERANCE);
         }
     }
 
@@ -88,22 +85,22 @@ class FlatMemoryTest {
         }
     }
 
-    /** Bytes that C code in this process has allocated and not freed, as glibc counts them. */
-    @SuppressWarnings("restricted") // there is no such figure in Java
-    private static long allocatedBytes() {
-        var function = Linker.nativeLinker().defaultLookup().find("mallinfo2");
-        assumeTrue(function.isPresent(), "skipped: this C library has no mallinfo2");
-        MemoryLayout layout = MemoryLayout.structLayout(java.util.stream.Stream.generate(() -> ValueLayout.JAVA_LONG)
-                .limit(10)
-                .toArray(MemoryLayout[]::new));
-        try (Arena arena = Arena.ofConfined()) {
-            var handle = Linker.nativeLinker().downcallHandle(function.get(), FunctionDescriptor.of(layout));
-            MemorySegment info = (MemorySegment) handle.invokeExact((SegmentAllocator) arena);
-            long mapped = info.getAtIndex(ValueLayout.JAVA_LONG, 4);
-            long inUse = info.getAtIndex(ValueLayout.JAVA_LONG, 7);
-            return mapped + inUse;
-        } catch (Throwable e) {
-            throw new AssertionError(e);
+    @Test
+    void copiesLeaveNothingBehind() {
+        try (TorchLanguageModel model = new TorchLanguageModel(Mamba.create(CONFIG, MambaKernels.fused(), 1));
+                var state = model.newState()) {
+            generate(model, state, 10);
+            state.copy().close();
+            long objects = TensorScope.liveObjects();
+            for (int i = 0; i < STEPS; i++) {
+                try (var copy = state.copy()) {
+                    copy.reset();
+                }
+                if (i % 200 == 0) {
+                    assertThat(TensorScope.liveObjects()).isEqualTo(objects);
+                }
+            }
+            assertThat(TensorScope.liveObjects()).isEqualTo(objects);
         }
     }
 }
