@@ -18,6 +18,12 @@ public final class Kernels {
         return Best.KERNELS;
     }
 
+    /** The same kernels on {@code threads} threads (at least 1); the plain ones always take one. */
+    public static SequenceKernels best(int threads) {
+        boolean same = threads == Workers.shared().parallelism() || !(best() instanceof VectorKernels);
+        return same ? best() : new VectorKernels(new Workers(threads));
+    }
+
     static SequenceKernels choose(boolean vectorApi, Logger logger) {
         if (vectorApi) {
             return new VectorKernels(Workers.shared());

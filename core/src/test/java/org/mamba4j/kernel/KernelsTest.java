@@ -12,6 +12,7 @@ import java.util.ResourceBundle;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.mamba4j.kernel.vector.VectorKernels;
 
 /** The choice of kernels, their threads, and the validation of their arguments. */
 class KernelsTest {
@@ -19,6 +20,10 @@ class KernelsTest {
     void theVectorKernelsAreUsedWhereTheyCanBe() {
         assertThat(Kernels.best().name()).startsWith("vector ");
         assertThat(Kernels.best()).isSameAs(Kernels.best());
+        assertThat(Kernels.best(Workers.shared().parallelism())).isSameAs(Kernels.best());
+        assertThat(Kernels.best(Workers.shared().parallelism() + 1))
+                .isNotSameAs(Kernels.best())
+                .isInstanceOf(VectorKernels.class);
     }
 
     @Test

@@ -1,6 +1,7 @@
 package org.mamba4j.torch.kernel;
 
 import org.mamba4j.kernel.Kernels;
+import org.mamba4j.kernel.SequenceKernels;
 
 /**
  * One way to run the operations of a Mamba layer that are no matrix products.
@@ -10,7 +11,15 @@ import org.mamba4j.kernel.Kernels;
 public record MambaKernels(String name, SelectiveScan scan, CausalConv conv) {
     /** On core's kernels: fast, and without any (B, L, D, N) tensor. CPU only. */
     public static MambaKernels fused() {
-        var kernels = Kernels.best();
+        return fused(Kernels.best());
+    }
+
+    /** The same on so many threads, at least 1. */
+    public static MambaKernels fused(int threads) {
+        return fused(Kernels.best(threads));
+    }
+
+    private static MambaKernels fused(SequenceKernels kernels) {
         return new MambaKernels("fused, " + kernels.name(), new FusedScan(kernels), new FusedConv(kernels));
     }
 

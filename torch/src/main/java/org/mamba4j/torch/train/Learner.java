@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.checkpoint.Checkpoint;
@@ -14,6 +15,7 @@ import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.checkpoint.SafetensorsWriter;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.kernel.Workers;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.torch.NoGrad;
@@ -52,11 +54,29 @@ final class Learner implements AutoCloseable {
     Learner(ModelConfig model, TrainConfig config) {
         this.config = config;
         this.schedule = config.rates();
-        Torch.load();
+        // libtorch's threads and those of our own kernels are of two kinds, so both are told.
+        int threads = config.threads() == 0 ? Workers.shared().parallelism() : config.threads();
+        Torch.setThreads(threads);
         torch.manual_seed(config.seed());
-        network = LanguageNetwork.create(model, MambaKernels.fused(), config.seed());
+        network = translated(
+                "making the model", () -> LanguageNetwork.create(model, MambaKernels.fused(threads), config.seed()));
         TrainConfig.Optimiser o = config.optimiser();
-        optimiser = new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
+        AdamW.Settings settings = new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay());
+        try {
+            optimiser = translated("making the optimiser", () -> new AdamW(network.parameters(), settings));
+        } catch (RuntimeException e) {
+            network.close();
+            throw e;
+        }
+    }
+
+    /** Runs {@code computation}; libtorch's exceptions become ours. */
+    private static <T> T translated(String operation, Supplier<T> computation) {
+        try {
+            return computation.get();
+        } catch (RuntimeException e) {
+            throw Torch.translate(operation, e);
+        }
     }
 
     LanguageNetwork network() {
@@ -70,6 +90,10 @@ final class Learner implements AutoCloseable {
      * @param source its batches are those from {@code step · accumulate} on
      */
     Step step(int step, BatchSource source) {
+        return translated("training step " + (step + 1), () -> descend(step, source));
+    }
+
+    private Step descend(int step, BatchSource source) {
         int accumulate = config.optimiser().accumulate();
         optimiser.zeroGradients();
         double sum = 0;
@@ -94,7 +118,10 @@ final class Learner implements AutoCloseable {
 
     /** Sum over the batch's tokens of the loss in nats, without a gradient. */
     double evaluate(Batch batch) {
-        return NoGrad.call(() -> TensorScope.call(() -> (double) loss(batch).item_float()))
+        return translated(
+                        "evaluation",
+                        () -> NoGrad.call(() ->
+                                TensorScope.call(() -> (double) loss(batch).item_float())))
                 * batch.rows()
                 * batch.length();
     }
