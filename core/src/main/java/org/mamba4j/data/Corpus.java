@@ -75,6 +75,25 @@ public interface Corpus {
         throw new UserError(location + " is neither a file nor a folder: give a file, a folder, a glob or a zip");
     }
 
+    /**
+     * Whether a file, if it were there, would be one of the documents of a folder or glob; for those who are about to
+     * write it.
+     *
+     * @param file with its links resolved
+     */
+    static boolean wouldTake(String location, Path file) {
+        Path path = pathOrNone(location);
+        if (Files.isDirectory(path)) {
+            return FileCorpus.isVisible(path, file, name -> true);
+        }
+        if (Files.exists(path) || !Glob.isGlob(location)) {
+            return false;
+        }
+        String base = Glob.base(location);
+        Glob glob = new Glob(location.substring(base.length()));
+        return FileCorpus.isVisible(Path.of(base.isEmpty() ? "." : base), file, glob::matches);
+    }
+
     private static Path existing(String location) {
         Path path = pathOrNone(location);
         if (!Files.exists(path)) {

@@ -63,6 +63,26 @@ record FileCorpus(String description, List<Entry> entries) implements Corpus {
         return checked(location, walk(folder, glob::matches), "no file with content matches: check the pattern");
     }
 
+    /** Whether {@link #walk} would find {@code file}. */
+    static boolean isVisible(Path root, Path file, Predicate<String> accepted) {
+        Path real;
+        try {
+            real = root.toRealPath();
+        } catch (IOException e) {
+            return false; // there is no such folder
+        }
+        if (!file.startsWith(real)) {
+            return false;
+        }
+        Path name = real.relativize(file);
+        for (Path part : name) {
+            if (part.toString().startsWith(".")) {
+                return false;
+            }
+        }
+        return accepted.test(name.toString().replace(java.io.File.separatorChar, '/'));
+    }
+
     private static FileCorpus checked(String description, List<Entry> entries, String remedy) {
         if (entries.stream().allMatch(e -> e.size() == 0)) {
             throw new UserError("the corpus " + description + " has no text: " + remedy);
