@@ -32,8 +32,12 @@ final class Calibration {
         }
         double warmup = seconds(minutes, WARMUP);
         double measuring = seconds(minutes, MEASURING);
-        listener.note(String.format(Locale.ROOT, "measuring the speed of this machine for %.0f s", warmup + measuring));
-        Windows windows = data.training(config);
+        listener.note(String.format(
+                Locale.ROOT,
+                "measuring the speed of this machine for %.0f s, to choose the steps that take %s minutes",
+                warmup + measuring,
+                ConfigWriter.scalar(minutes)));
+        Windows windows = data.training();
         try (Learner learner =
                 new Learner(config.model().config(data.tokenizer().vocabSize()), config)) {
             measure(learner, windows, warmup);
@@ -46,7 +50,7 @@ final class Calibration {
                     config.tokensPerStep() / perStep,
                     steps,
                     ProgressLine.duration(steps * perStep)));
-            return config.withSteps(steps);
+            return config.withSchedule(steps, minutes);
         }
     }
 

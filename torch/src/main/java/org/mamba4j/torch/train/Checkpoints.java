@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -23,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -86,6 +88,13 @@ public final class Checkpoints {
             String name = path.getFileName().toString();
             if (name.startsWith(SAVING) || name.startsWith(DELETING)) {
                 try {
+                    Path replaced = folder.resolve(name.substring(name.indexOf('-') + 1));
+                    // Killed between the two renames of a checkpoint that was to be replaced: it is still the newest.
+                    if (name.startsWith(DELETING)
+                            && !Files.exists(replaced)
+                            && problem(path).isEmpty()) {
+                        Files.move(path, replaced, StandardCopyOption.ATOMIC_MOVE);
+                    }
                     deleteTree(path);
                 } catch (IOException e) {
                     throw new UserError(
@@ -95,6 +104,13 @@ public final class Checkpoints {
                 }
             }
         }
+    }
+
+    /** Whether there is any checkpoint, be it a damaged one. */
+    boolean holdsAny() {
+        return entries().stream()
+                .map(path -> path.getFileName().toString())
+                .anyMatch(name -> name.startsWith(PREFIX) || name.startsWith(DAMAGED));
     }
 
     /** All checkpoints whose manifest can be read, oldest first; their files are not looked at. */
@@ -123,6 +139,7 @@ public final class Checkpoints {
      * aside under another name, so that none is ever taken for a good one; only for who holds the run's lock.
      *
      * @param note told, one line each, which ones were damaged
+     * @throws UserError if a checkpoint cannot be read: whether it is damaged is unknown then, so it stays as it is
      */
     Optional<Saved> newestSound(Consumer<String> note) {
         List<Path> newestFirst = new ArrayList<>();
@@ -134,7 +151,15 @@ public final class Checkpoints {
         newestFirst.sort(
                 Comparator.comparing((Path p) -> p.getFileName().toString()).reversed());
         for (Path path : newestFirst) {
-            String problem = problem(path);
+            String problem;
+            try {
+                problem = problem(path);
+            } catch (IOException e) {
+                throw new UserError(
+                        "checkpoint " + path + " cannot be read (" + RunFolder.reason(e)
+                                + "): make it readable and try again; nothing was changed",
+                        e);
+            }
             if (problem.isEmpty()) {
                 return read(path);
             }
@@ -157,8 +182,12 @@ public final class Checkpoints {
         }
     }
 
-    /** What is wrong with a checkpoint's files; empty if nothing is. */
-    static String problem(Path checkpoint) {
+    /**
+     * What is wrong with a checkpoint's files; empty if nothing is.
+     *
+     * @throws IOException if a file cannot be read, which says nothing about its content
+     */
+    static String problem(Path checkpoint) throws IOException {
         try {
             JsonNode files = manifest(checkpoint).required("files");
             for (Map.Entry<String, JsonNode> entry : files.properties()) {
@@ -177,9 +206,7 @@ public final class Checkpoints {
             return "";
         } catch (NoSuchFileException e) {
             return MANIFEST + " is missing";
-        } catch (IOException e) {
-            return RunFolder.reason(e);
-        } catch (JacksonException e) {
+        } catch (CharacterCodingException | JacksonException e) {
             return MANIFEST + " is not what was written";
         }
     }
@@ -248,7 +275,7 @@ public final class Checkpoints {
                     .put("bytes", Files.size(file))
                     .put("sha256", sha256(file));
         }
-        RunFolder.write(
+        AtomicFile.writeString(
                 checkpoint.resolve(MANIFEST),
                 JSON.writerWithDefaultPrettyPrinter().writeValueAsString(manifest) + "\n");
         force(checkpoint);

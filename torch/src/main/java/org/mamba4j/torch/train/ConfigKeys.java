@@ -70,7 +70,7 @@ public final class ConfigKeys {
             keys.add(new Key(
                     prefix + field.key(),
                     field.definition().help(),
-                    field.isRequired() ? Describe.REQUIRED : field.definition().otherwise(),
+                    field.isRequired() ? Describe.REQUIRED : ModelSection.byDefault(field),
                     "",
                     field.expectation(),
                     false));

@@ -57,6 +57,11 @@ final class ConfigReader {
         return type.cast(reader.bind(type, tree, ""));
     }
 
+    /** Whether one of the overrides is of {@code key}. */
+    static boolean isSet(String key, List<String> overrides) {
+        return overrides.stream().anyMatch(o -> o.split("=", 2)[0].strip().equals(key));
+    }
+
     private static String text(Path file) {
         try {
             if (Files.isDirectory(file)) {
@@ -191,7 +196,7 @@ final class ConfigReader {
                 throw new UserError(
                         file + ": " + prefix + field.key() + ": " + show(node) + ": must be " + field.expectation());
             }
-            String text = node == null ? field.definition().otherwise() : node.asString();
+            String text = node == null ? ModelSection.byDefault(field) : node.asString();
             values.put(field.key(), field.type() == double.class ? oneSpelling(text) : text);
         }
         refuseUnknown(tree, prefix, known);

@@ -44,7 +44,7 @@ final class ConfigWriter {
         for (ConfigSchema.Field field : model.type().fields()) {
             out.append(indent).append("# ").append(field.definition().help());
             if (!field.isRequired()) {
-                out.append("; default ").append(field.definition().otherwise());
+                out.append("; default ").append(ModelSection.byDefault(field));
             }
             out.append('\n').append(indent).append(field.key()).append(": ");
             out.append(scalar(String.valueOf(model.fields().get(field.key())))).append('\n');

@@ -5,10 +5,9 @@ import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import javax.imageio.ImageIO;
@@ -17,6 +16,7 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
+import org.mamba4j.checkpoint.AtomicFile;
 
 /** The picture of a run: training loss, raw and smoothed, and validation loss over the steps. */
 public final class LossCurve {
@@ -36,7 +36,8 @@ public final class LossCurve {
      * @param title above the plot
      * @param unit what a token is, for the axis: {@code byte} or {@code token}
      * @param history of the run; without any loss, nothing is written
-     * @throws IOException if the file cannot be written
+     * @throws IOException if the picture cannot be encoded
+     * @throws org.mamba4j.UserError if the file cannot be written
      */
     public static void write(Path png, String title, String unit, List<Metrics> history) throws IOException {
         Curve train = Curve.of(history, Metrics.TRAIN_LOSS);
@@ -61,9 +62,11 @@ public final class LossCurve {
             line(series, RED, 2.4f);
             series.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(RED);
         }
-        Path temporary = png.resolveSibling(png.getFileName() + ".tmp");
-        ImageIO.write(paint(chart), "png", temporary.toFile());
-        Files.move(temporary, png, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        if (!ImageIO.write(paint(chart), "png", bytes)) {
+            throw new IOException("this Java has no writer of PNG files");
+        }
+        AtomicFile.writeBytes(png, bytes.toByteArray());
     }
 
     /** Twice as many pixels as the layout asks for: sharp on every screen. */

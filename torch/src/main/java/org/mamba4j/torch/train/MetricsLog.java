@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -15,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.mamba4j.checkpoint.AtomicFile;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -49,11 +49,9 @@ final class MetricsLog implements AutoCloseable {
     static MetricsLog open(Path runFolder, int step, boolean tensorboard, long nowMillis) throws IOException {
         Path file = runFolder.resolve(FILE);
         List<Metrics> kept = read(file).stream().filter(m -> m.step() <= step).toList();
-        Path rewritten = runFolder.resolve(FILE + ".tmp");
         StringBuilder text = new StringBuilder();
         kept.forEach(m -> text.append(line(m)));
-        Files.writeString(rewritten, text, StandardCharsets.UTF_8);
-        Files.move(rewritten, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        AtomicFile.writeString(file, text.toString());
         @Nullable EventFile events = tensorboard ? events(runFolder.resolve(EVENTS), kept, nowMillis) : null;
         FileChannel lines = FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
         return new MetricsLog(lines, events, new ArrayList<>(kept));

@@ -70,6 +70,16 @@ public record ModelSection(
         }
     }
 
+    /**
+     * The value of a key that is not given. A text here has no marks for its beginning and end, unless the configuration
+     * says so: token 0, the model's own default, is an ordinary one in most vocabularies, and generation would stop at it.
+     */
+    static String byDefault(ConfigSchema.Field field) {
+        return field.key().endsWith("_token_id")
+                ? Integer.toString(MambaConfig.NO_TOKEN)
+                : field.definition().otherwise();
+    }
+
     /** Copies {@code fields}. */
     public ModelSection {
         fields = Collections.unmodifiableMap(new LinkedHashMap<>(fields));

@@ -1,10 +1,8 @@
 package org.mamba4j.torch.train;
 
-import java.io.Console;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.function.LongSupplier;
 
 /**
@@ -41,14 +39,6 @@ public final class ProgressLine implements TrainListener {
         this.out = out;
         this.terminal = terminal;
         this.nanos = nanos;
-    }
-
-    /** On standard output, as a rewriting line if that is a terminal. */
-    public static ProgressLine onConsole() {
-        boolean terminal = Optional.ofNullable(System.console())
-                .filter(Console::isTerminal)
-                .isPresent();
-        return new ProgressLine(System.out, terminal && !"dumb".equals(System.getenv("TERM")));
     }
 
     @Override

@@ -12,7 +12,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
@@ -22,6 +21,7 @@ import org.mamba4j.UserError;
  *
  * <pre>
  * config.yaml        the configuration as resolved
+ * data.tokens        the text as tokens
  * metrics.jsonl      what was measured
  * tensorboard/       the same for TensorBoard
  * loss.png           the same as a picture
@@ -32,6 +32,7 @@ import org.mamba4j.UserError;
 final class RunFolder implements AutoCloseable {
     static final String CONFIG = "config.yaml";
     static final String CHECKPOINTS = "checkpoints";
+    static final String TOKENS = "data.tokens";
     static final String LOSS_CURVE = "loss.png";
     private static final String LOCK = "run.lock";
 
@@ -67,6 +68,7 @@ final class RunFolder implements AutoCloseable {
             channel.truncate(0);
             channel.write(
                     ByteBuffer.wrap(Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)));
+            sweep(path);
             return new RunFolder(path, channel, made);
         } catch (IOException e) {
             if (made) {
@@ -114,23 +116,19 @@ final class RunFolder implements AutoCloseable {
         return path.resolve(name);
     }
 
-    /** Whether a run was started here. */
-    boolean hasRun() {
-        return Files.exists(file(CONFIG)) || Files.exists(file(MetricsLog.FILE)) || Files.exists(file(CHECKPOINTS));
+    /** Whether a run was begun here: one that has measured or saved something; a start that failed is none. */
+    boolean hasRun() throws IOException {
+        return (Files.exists(file(MetricsLog.FILE)) && Files.size(file(MetricsLog.FILE)) > 0)
+                || Checkpoints.of(path).holdsAny();
     }
 
-    /** Replaces a file at once: a reader, or a run resumed after a crash, sees the old or the new one, whole. */
-    static void write(Path file, String text) throws IOException {
-        Path temporary = file.resolveSibling(file.getFileName() + ".tmp");
-        try (FileChannel channel = FileChannel.open(
-                temporary, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
-            ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
+    /** Removes the temporary files of processes that died while they wrote; only whoever holds the lock may. */
+    private static void sweep(Path path) throws IOException {
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(path, ".*.tmp-*")) {
+            for (Path file : left) {
+                Files.delete(file);
             }
-            channel.force(true);
         }
-        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
 
     /** What went wrong, in words: the messages of file system exceptions are often only a path. */

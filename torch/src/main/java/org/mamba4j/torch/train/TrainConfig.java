@@ -39,16 +39,28 @@ public record TrainConfig(
         Saving checkpoints,
         Measuring metrics) {
 
+    /** The ids of one batch fit into 1 GiB; no machine has room for the activations of more. */
+    private static final long MAX_BATCH_TOKENS = 1 << 28;
+
     /**
      * Reads a configuration file.
      *
      * @param file YAML; keys that it lacks take their defaults
-     * @param overrides {@code key=value} with dotted keys, applied after the file, in order
+     * @param overrides {@code key=value} with dotted keys, applied after the file, in order; one of schedule.steps
+     *     sets schedule.minutes to 0
      * @throws UserError naming the file (or the override), key, value and what is allowed, if the file cannot be read,
      *     is not YAML, has an unknown key or a value of the wrong type or out of range
      */
     public static TrainConfig load(Path file, List<String> overrides) {
-        return ConfigReader.read(TrainConfig.class, file, overrides).checked(file.toString());
+        TrainConfig config = ConfigReader.read(TrainConfig.class, file, overrides);
+        if (config.schedule().minutes() != 0 && ConfigReader.isSet("schedule.steps", overrides)) {
+            if (ConfigReader.isSet("schedule.minutes", overrides)) {
+                throw new UserError(
+                        "--set schedule.steps and --set schedule.minutes exclude each other: give only one");
+            }
+            config = config.withSchedule(config.schedule().steps(), 0);
+        }
+        return config.checked(file.toString());
     }
 
     /** This configuration as YAML with every key commented; {@link #load} reads it back. */
@@ -65,6 +77,11 @@ public record TrainConfig(
         if (optimiser.beta1() >= 1 || optimiser.beta2() >= 1) {
             throw new UserError(source + ": optimiser.beta1 and beta2 must be below 1, are " + optimiser.beta1()
                     + " and " + optimiser.beta2());
+        }
+        if ((long) data.batch() * data.length() > MAX_BATCH_TOKENS) {
+            throw new UserError(source + ": data.batch (" + data.batch() + ") times data.length (" + data.length()
+                    + ") must not exceed " + MAX_BATCH_TOKENS
+                    + " tokens: use a smaller batch and optimiser.accumulate");
         }
         if (schedule.minLr() > optimiser.lr()) {
             throw new UserError(source + ": schedule.min_lr (" + schedule.minLr() + ") must not exceed optimiser.lr ("
@@ -83,10 +100,9 @@ public record TrainConfig(
                 schedule.shape(), optimiser.lr(), schedule.minLr(), schedule.warmupSteps(), schedule.steps());
     }
 
-    /** The same with another number of steps. */
-    TrainConfig withSteps(int steps) {
-        Course changed =
-                new Course(schedule.shape(), steps, schedule.minutes(), schedule.warmupSteps(), schedule.minLr());
+    /** The same with another length. */
+    TrainConfig withSchedule(int steps, double minutes) {
+        Course changed = new Course(schedule.shape(), steps, minutes, schedule.warmupSteps(), schedule.minLr());
         return new TrainConfig(
                 out, seed, threads, model, data, optimiser, changed, notes, evaluation, checkpoints, metrics);
     }
@@ -168,7 +184,7 @@ public record TrainConfig(
             Schedule.Shape shape,
 
             @Describe(
-                    value = "steps of the whole run",
+                    value = "steps of the whole run; chosen by minutes where that is not 0",
                     byDefault = "1000",
                     unit = "steps",
                     min = 1,

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.mamba4j.UserError;
-import org.mamba4j.torch.Torch;
 
 /**
  * Trains a language model: the way in.
@@ -56,20 +55,24 @@ public final class Trainer {
     }
 
     private static TrainResult locked(TrainConfig given, RunFolder folder, TrainListener listener) throws IOException {
-        int processors = Runtime.getRuntime().availableProcessors();
-        Torch.setThreads(given.threads() == 0 ? processors : given.threads());
         Checkpoints checkpoints = Checkpoints.of(folder.path());
         checkpoints.sweep();
-        boolean begun = Files.exists(folder.file(RunFolder.CONFIG));
+        boolean begun = folder.hasRun() && Files.exists(folder.file(RunFolder.CONFIG));
         TrainConfig merged = begun ? merge(given, folder, listener) : given;
         try (TrainingData data = TrainingData.open(merged, folder)) {
-            Optional<Checkpoints.Saved> from = checkpoints.newestSound(listener::note);
-            if (begun && from.isEmpty()) {
-                listener.note("no checkpoint in " + folder.path() + " yet: starting with the first step");
+            TrainingRun run;
+            try {
+                Optional<Checkpoints.Saved> from = checkpoints.newestSound(listener::note);
+                if (begun && from.isEmpty()) {
+                    listener.note("no checkpoint in " + folder.path() + " yet: starting with the first step");
+                }
+                TrainConfig config = begun ? merged : Calibration.resolve(merged, data, listener);
+                run = new TrainingRun(config, folder, data, from, listener);
+            } catch (IOException | RuntimeException e) {
+                data.discard();
+                throw e;
             }
-            TrainConfig config = begun ? merged : Calibration.resolve(merged, data, listener);
-            RunFolder.write(folder.file(RunFolder.CONFIG), config.toYaml());
-            try (TrainingRun run = new TrainingRun(config, folder, data, from, listener)) {
+            try (run) {
                 return run.run();
             }
         }
@@ -82,7 +85,14 @@ public final class Trainer {
         TrainConfig merged = given;
         if (given.schedule().minutes() > 0) {
             // The steps were chosen when the run began; measuring again would give others.
-            merged = given.withSteps(saved.schedule().steps());
+            TrainConfig.Course course = saved.schedule();
+            merged = given.withSchedule(course.steps(), course.minutes());
+            if (course.minutes() != given.schedule().minutes()) {
+                listener.note("schedule.minutes = "
+                        + ConfigWriter.scalar(given.schedule().minutes())
+                        + " changes nothing: the steps of this run are fixed at " + course.steps()
+                        + "; change them with --set schedule.steps");
+            }
         }
         Map<String, String> before = ConfigKeys.values(saved);
         Map<String, String> after = ConfigKeys.values(merged);

@@ -1,6 +1,12 @@
 package org.mamba4j.torch.train;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
 import org.mamba4j.data.Corpus;
 import org.mamba4j.data.Split;
 import org.mamba4j.data.TokenFile;
@@ -13,30 +19,65 @@ final class TrainingData implements AutoCloseable {
     /** The {@code data.tokenizer} that needs no file. */
     static final String BYTES = "bytes";
 
-    /** Name of the token file in the run folder. */
-    static final String TOKENS = "data.tokens";
+    private static final List<String> OWN_FILES = List.of(
+            RunFolder.CONFIG,
+            RunFolder.TOKENS,
+            RunFolder.LOSS_CURVE,
+            MetricsLog.FILE,
+            RunFolder.CHECKPOINTS + "/step-000000001/" + TrainingRun.STATE,
+            RunFolder.CHECKPOINTS + "/step-000000001/model.safetensors");
 
     private final Tokenizer tokenizer;
     private final TokenFile file;
+    private final boolean made;
     private final Split split;
+    private final Windows training;
+    private final @Nullable Windows validation;
 
-    private TrainingData(Tokenizer tokenizer, TokenFile file, Split split) {
+    private TrainingData(Tokenizer tokenizer, TokenFile file, TrainConfig config, boolean made) {
+        TrainConfig.Data data = config.data();
         this.tokenizer = tokenizer;
         this.file = file;
-        this.split = split;
+        this.made = made;
+        this.split = Split.of(file, data.validFraction(), config.seed());
+        this.training = Windows.shuffled(split.train(), data.length(), data.batch(), config.seed());
+        int windows = config.evaluation().windows();
+        this.validation = windows == 0 ? null : Windows.sequential(split.valid(), data.length(), data.batch(), windows);
     }
 
-    /** Tokenises the text of a run, unless that was done before. */
-    static TrainingData open(TrainConfig config, RunFolder folder) {
+    /**
+     * Tokenises the text of a run, unless that was done before.
+     *
+     * @throws UserError if there is no text, too little of it for the windows, or it holds the run's own files; no
+     *     token file is left then that was not there before
+     */
+    static TrainingData open(TrainConfig config, RunFolder folder) throws IOException {
+        refuseOwnFiles(config, folder);
         TrainConfig.Data data = config.data();
         Tokenizer tokenizer =
                 data.tokenizer().equals(BYTES) ? Tokenizers.bytes() : Tokenizers.load(Path.of(data.tokenizer()));
-        TokenFile file = TokenFile.of(Corpus.of(data.path()), tokenizer, folder.file(TOKENS));
+        Path tokens = folder.file(RunFolder.TOKENS);
+        boolean made = !Files.exists(tokens);
+        TokenFile file = TokenFile.of(Corpus.of(data.path()), tokenizer, tokens);
         try {
-            return new TrainingData(tokenizer, file, Split.of(file, data.validFraction(), config.seed()));
+            return new TrainingData(tokenizer, file, config, made);
         } catch (RuntimeException e) {
             file.close();
+            if (made) {
+                Files.deleteIfExists(tokens);
+            }
             throw e;
+        }
+    }
+
+    /** What the run writes would change its own data, and the run could not be resumed. */
+    private static void refuseOwnFiles(TrainConfig config, RunFolder folder) throws IOException {
+        Path run = folder.path().toRealPath();
+        for (String name : OWN_FILES) {
+            if (Corpus.wouldTake(config.data().path(), run.resolve(name))) {
+                throw new UserError("data.path " + config.data().path() + " takes in the run folder " + folder.path()
+                        + ": give a folder elsewhere with --set out=FOLDER, or a narrower data.path");
+            }
         }
     }
 
@@ -54,18 +95,20 @@ final class TrainingData implements AutoCloseable {
     }
 
     /** Endless, in an order that follows from the seed. */
-    Windows training(TrainConfig config) {
-        return Windows.shuffled(
-                split.train(), config.data().length(), config.data().batch(), config.seed());
+    Windows training() {
+        return training;
     }
 
-    /** The same ones every time. */
-    Windows validation(TrainConfig config) {
-        return Windows.sequential(
-                split.valid(),
-                config.data().length(),
-                config.data().batch(),
-                config.evaluation().windows());
+    /** The same ones every time; none where none are to be evaluated. */
+    Optional<Windows> validation() {
+        return Optional.ofNullable(validation);
+    }
+
+    /** Takes back the token file, if it was made now: for a run that fails to start. */
+    void discard() throws IOException {
+        if (made) {
+            Files.deleteIfExists(file.path());
+        }
     }
 
     /** Writes the tokenizer's files into a checkpoint. */

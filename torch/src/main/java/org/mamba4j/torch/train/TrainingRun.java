@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.data.Windows;
 import org.mamba4j.torch.train.TrainListener.Progress;
 import org.mamba4j.torch.train.TrainerState.Evaluation;
@@ -42,6 +43,7 @@ final class TrainingRun implements AutoCloseable {
     private Evaluation valid = Evaluation.NONE;
 
     private int validStep = -1;
+    private boolean plotFailed;
     private double lastRate;
     private double lastNorm;
     private double secondsPerStep = Double.NaN;
@@ -67,12 +69,15 @@ final class TrainingRun implements AutoCloseable {
         this.data = data;
         this.checkpoints = Checkpoints.of(folder.path());
         this.steps = config.schedule().steps();
-        this.train = data.training(config);
+        this.train = data.training();
         this.learner = new Learner(config.model().config(data.tokenizer().vocabSize()), config);
         try {
             if (from.isPresent()) {
                 load(from.get().folder());
+                validStep = Double.isNaN(from.get().validLoss()) ? -1 : step;
             }
+            // From here on the folder holds a run: nothing is left that the configuration could be wrong in.
+            AtomicFile.writeString(folder.file(RunFolder.CONFIG), config.toYaml());
             this.log = MetricsLog.open(folder.path(), step, config.metrics().tensorboard(), System.currentTimeMillis());
         } catch (IOException | RuntimeException e) {
             learner.close();
@@ -108,20 +113,25 @@ final class TrainingRun implements AutoCloseable {
                 step));
         boolean finished = step >= steps;
         try (StopSignal stop = new StopSignal()) {
+            if (step > 0 && validStep < step && (finished || isSaveDue() || isEvaluationDue()) && evaluate(stop)) {
+                // The session before was asked to stop while it evaluated this step.
+                save();
+                draw();
+            }
             while (!finished && !stop.isRequested()) {
                 step();
                 finished = step == steps;
-                boolean save = finished || step % config.checkpoints().every() == 0 || stop.isRequested();
-                boolean evaluate = step % config.evaluation().every() == 0 || save;
+                boolean save = finished || isSaveDue() || stop.isRequested();
                 if (step % config.metrics().every() == 0 || finished) {
                     logTraining();
                 }
-                if (evaluate && config.evaluation().windows() > 0 && !stop.isRequested()) {
-                    evaluate(stop);
-                }
+                boolean evaluated = (save || isEvaluationDue()) && evaluate(stop);
                 // Asked for while the evaluation ran: save as well.
                 if (save || stop.isRequested()) {
                     save();
+                }
+                if (evaluated) {
+                    draw();
                 }
             }
             TrainResult result = result(finished);
@@ -132,6 +142,14 @@ final class TrainingRun implements AutoCloseable {
             listener.finished(result);
             return result;
         }
+    }
+
+    private boolean isSaveDue() {
+        return step % config.checkpoints().every() == 0;
+    }
+
+    private boolean isEvaluationDue() {
+        return step % config.evaluation().every() == 0;
     }
 
     private void step() {
@@ -188,15 +206,22 @@ final class TrainingRun implements AutoCloseable {
         add(values);
     }
 
-    /** Measures all validation windows; if the user wants to stop meanwhile, the evaluation is dropped. */
-    private void evaluate(StopSignal stop) throws IOException {
-        Windows windows = data.validation(config);
+    /**
+     * Measures all validation windows; if the user wants to stop meanwhile, the evaluation is dropped.
+     *
+     * @return whether it was made
+     */
+    private boolean evaluate(StopSignal stop) throws IOException {
+        if (data.validation().isEmpty() || stop.isRequested()) {
+            return false;
+        }
+        Windows windows = data.validation().get();
         double sum = 0;
         long count = 0;
         for (long i = 0; i < windows.batchesPerEpoch(); i++) {
             if (stop.isRequested()) {
                 valid = Evaluation.NONE;
-                return;
+                return false;
             }
             var batch = windows.batch(i);
             sum += learner.evaluate(batch);
@@ -218,9 +243,23 @@ final class TrainingRun implements AutoCloseable {
         values.put(Metrics.VALID_BITS_PER_BYTE, valid.bitsPerByte());
         values.put(Metrics.VALID_PERPLEXITY, Math.exp(loss));
         add(values);
-        if (config.metrics().plot()) {
-            String unit = config.data().tokenizer().equals(TrainingData.BYTES) ? "byte" : "token";
-            LossCurve.write(folder.file(RunFolder.LOSS_CURVE), folder.path().toString(), unit, log.history());
+        return true;
+    }
+
+    /** Draws the curves; a run does not end because its picture cannot be drawn. */
+    private void draw() {
+        if (!config.metrics().plot()) {
+            return;
+        }
+        Path picture = folder.file(RunFolder.LOSS_CURVE);
+        String unit = config.data().tokenizer().equals(TrainingData.BYTES) ? "byte" : "token";
+        try {
+            LossCurve.write(picture, folder.path().toString(), unit, log.history());
+        } catch (IOException | RuntimeException | LinkageError e) { // a Java without fonts fails in native code
+            if (!plotFailed) {
+                listener.note("cannot draw " + picture + " (" + RunFolder.reason(e) + "): going on without it");
+            }
+            plotFailed = true;
         }
     }
 
@@ -247,8 +286,8 @@ final class TrainingRun implements AutoCloseable {
         Path saved = checkpoints.save(step, loss, config.checkpoints().keep(), temporary -> {
             learner.save(temporary);
             data.saveTokenizer(temporary);
-            RunFolder.write(temporary.resolve(STATE), state.toJson());
-            RunFolder.write(temporary.resolve(RunFolder.CONFIG), config.toYaml());
+            AtomicFile.writeString(temporary.resolve(STATE), state.toJson());
+            AtomicFile.writeString(temporary.resolve(RunFolder.CONFIG), config.toYaml());
             Files.copy(folder.file(MetricsLog.FILE), temporary.resolve(MetricsLog.FILE));
         });
         listener.saved(step, saved);

@@ -95,6 +95,48 @@ class CheckpointsTest {
     }
 
     @Test
+    void aCheckpointWhoseReplacementWasKilledComesBack() throws IOException {
+        Checkpoints checkpoints = Checkpoints.of(run);
+        save(checkpoints, 1);
+        save(checkpoints, 2);
+        Path folder = run.resolve("checkpoints");
+        Files.move(folder.resolve("step-000000002"), folder.resolve(".deleting-step-000000002"));
+
+        checkpoints.sweep();
+
+        assertThat(steps(checkpoints)).containsExactly(1, 2);
+        assertThat(folder.resolve(".deleting-step-000000002")).doesNotExist();
+    }
+
+    @Test
+    void oneThatCannotBeReadJustNowIsLeftAsItIs() throws IOException {
+        Checkpoints checkpoints = Checkpoints.of(run);
+        save(checkpoints, 1);
+        save(checkpoints, 2);
+        Path manifest = checkpoints.list().getLast().folder().resolve("manifest.json");
+        Files.delete(manifest);
+        Files.createDirectory(manifest); // even the superuser cannot read it
+
+        assertThatThrownBy(() -> checkpoints.newestSound(notes::add))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("step-000000002 cannot be read")
+                .hasMessageContaining("nothing was changed");
+        assertThat(manifest).exists();
+        assertThat(notes).isEmpty();
+    }
+
+    @Test
+    void whatAKilledWriterLeftIsSwept() throws IOException {
+        Path left = Files.writeString(run.resolve(".data.tokens.tmp-123-abc"), "half");
+        Path other = Files.writeString(run.resolve("notes.tmp-1"), "of the user");
+
+        RunFolder.open(run).close();
+
+        assertThat(left).doesNotExist();
+        assertThat(other).exists();
+    }
+
+    @Test
     void aFailedSaveLeavesTheEarlierOnesAndNoRemains() {
         Checkpoints checkpoints = Checkpoints.of(run);
         save(checkpoints, 1);

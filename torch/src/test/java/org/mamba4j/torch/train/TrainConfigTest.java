@@ -96,6 +96,40 @@ class TrainConfigTest {
     }
 
     @Test
+    void anOverrideOfTheStepsWinsOverMinutes() throws IOException {
+        String minutes = LEAST + "schedule: {minutes: 3}\n";
+        assertThat(load(minutes).schedule().minutes()).isEqualTo(3);
+        assertThat(load(minutes, "schedule.steps=70").schedule())
+                .extracting(TrainConfig.Course::steps, TrainConfig.Course::minutes)
+                .containsExactly(70, 0.0);
+        assertThat(load(minutes, "schedule.minutes=0", "schedule.steps=70")
+                        .schedule()
+                        .steps())
+                .isEqualTo(70);
+        assertThatThrownBy(() -> load(minutes, "schedule.steps=70", "schedule.minutes=1"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("exclude each other");
+        // The check of the warm-up belongs to the steps again.
+        assertThatThrownBy(() -> load(minutes, "schedule.steps=7")).hasMessageContaining("schedule.warmup_steps");
+    }
+
+    @Test
+    void aBatchThatNoMachineHoldsIsRefused() {
+        assertThatThrownBy(() -> load(LEAST, "data.length=16777216", "data.batch=65536"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("data.batch (65536) times data.length (16777216) must not exceed 268435456");
+    }
+
+    @Test
+    void generationStopsAtNoTokenUnlessTheConfigurationNamesOne() throws IOException {
+        assertThat(load(LEAST).model().config(256).eosTokenId()).isEqualTo(MambaConfig.NO_TOKEN);
+        assertThat(load(LEAST, "model.eos_token_id=0").model().config(256).eosTokenId())
+                .isZero();
+        assertThat(load(LEAST, "model.eos_token_id=10").model().config(256).eosTokenId())
+                .isEqualTo(10);
+    }
+
+    @Test
     void aBadValueInTheFileIsNamedWithFileAndKey() {
         assertThatThrownBy(() -> load(LEAST + "  length: -3\n"))
                 .isInstanceOf(UserError.class)

@@ -18,6 +18,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.BatchSource;
 import org.mamba4j.torch.TensorScope;
 
 class TrainerTest {
@@ -165,6 +167,16 @@ class TrainerTest {
 
     /** Puts a NaN into the newest weights, with a manifest that fits. */
     private void poison(Checkpoints checkpoints) throws IOException {
+        replace(checkpoints, checkpoints.list().getLast().validLoss(), copy -> {
+            byte[] weights = Files.readAllBytes(copy.resolve("model.safetensors"));
+            weights[weights.length - 1] = 0x7f;
+            weights[weights.length - 2] = (byte) 0xc0;
+            Files.write(copy.resolve("model.safetensors"), weights);
+        });
+    }
+
+    /** Puts a changed copy in the newest checkpoint's place. */
+    private void replace(Checkpoints checkpoints, double validLoss, Checkpoints.Content change) throws IOException {
         Checkpoints.Saved newest = checkpoints.list().getLast();
         Path copy = Files.createDirectory(folder.resolve("copy"));
         try (var files = Files.list(newest.folder())) {
@@ -173,11 +185,8 @@ class TrainerTest {
             }
         }
         Files.delete(copy.resolve("manifest.json"));
-        byte[] weights = Files.readAllBytes(copy.resolve("model.safetensors"));
-        weights[weights.length - 1] = 0x7f;
-        weights[weights.length - 2] = (byte) 0xc0;
-        Files.write(copy.resolve("model.safetensors"), weights);
-        checkpoints.save(newest.step(), newest.validLoss(), 2, target -> {
+        change.write(copy);
+        checkpoints.save(newest.step(), validLoss, 2, target -> {
             try (var files = Files.list(copy)) {
                 for (Path file : files.toList()) {
                     Files.copy(file, target.resolve(file.getFileName()));
@@ -214,7 +223,7 @@ class TrainerTest {
         try (RunFolder run = RunFolder.open(config.out());
                 TrainingData data = TrainingData.open(config, run);
                 Learner learner = new Learner(config.model().config(256), config)) {
-            var train = data.training(config);
+            var train = data.training();
             for (int step = 0; step < 3; step++) {
                 learner.step(step, train);
             }
@@ -242,6 +251,159 @@ class TrainerTest {
         assertThat(notes.lines).anyMatch(l -> l.contains("steps take about"));
         // The same recipe continues (and here: finds finished) the run, whatever the machine's speed is by then.
         assertThat(Trainer.resume(config, TrainListener.SILENT).step()).isEqualTo(steps);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"data.length=30000", "data.length=6000"}) // too long for the train part, the valid part
+    void aStartThatIsRejectedLeavesNothingAndCanBeCorrected(String tooLong) throws IOException {
+        String part = tooLong.endsWith("30000") ? "train" : "valid";
+        String[] two = {"schedule.steps=2", "schedule.warmup_steps=1"};
+        assertThatThrownBy(() -> Trainer.train(config("run", two, tooLong), TrainListener.SILENT))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("the " + part + " part of");
+        assertThat(folder.resolve("run")).doesNotExist();
+
+        // Where the folder was there before, it stays, and counts as unused.
+        Files.createDirectory(folder.resolve("run"));
+        assertThatThrownBy(() -> Trainer.train(config("run", two, tooLong), TrainListener.SILENT))
+                .isInstanceOf(UserError.class);
+        try (var files = Files.list(folder.resolve("run"))) {
+            assertThat(files.map(p -> p.getFileName().toString())).containsExactly("run.lock");
+        }
+        assertThat(Trainer.train(config("run", two), TrainListener.SILENT).finished())
+                .isTrue();
+    }
+
+    @Test
+    void aRunWithoutCheckpointAndMetricsCountsAsNotBegun() throws IOException {
+        assertThatThrownBy(() -> Trainer.train(TinyRuns.config(folder, "run"), new Breaks(1)))
+                .isInstanceOf(Broken.class);
+        assertThat(folder.resolve("run/config.yaml")).exists();
+
+        TrainConfig corrected = TinyRuns.config(folder, "run", "data.length=16", "schedule.steps=4");
+        assertThat(Trainer.train(corrected, TrainListener.SILENT).finished()).isTrue();
+    }
+
+    @Test
+    void minutesChangeNothingInARunThatWasBegun() throws IOException {
+        String[] six = {"schedule.steps=6"};
+        Trainer.train(config("run", six), TrainListener.SILENT);
+        TrainConfig minutes = TinyRuns.config(folder, "run", "schedule.minutes=30");
+
+        Notes notes = new Notes();
+        TrainResult result = Trainer.resume(minutes, notes);
+
+        assertThat(result.step()).isEqualTo(6);
+        assertThat(notes.lines)
+                .singleElement()
+                .asString()
+                .contains("schedule.minutes = 30.0 changes nothing: the steps of this run are fixed at 6");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "/", "/**", "/*/config.yaml"})
+    void aRunFolderWithinItsOwnDataIsRefused(String path) throws IOException {
+        TrainConfig config = TinyRuns.config(folder, "run", "data.path=" + folder + path);
+
+        assertThatThrownBy(() -> Trainer.train(config, TrainListener.SILENT))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("takes in the run folder")
+                .hasMessageContaining("--set out=FOLDER");
+        assertThat(folder.resolve("run")).doesNotExist();
+    }
+
+    @Test
+    void aRunFolderBesideItsDataOrHiddenIsNot() throws IOException {
+        String[] two = {"schedule.steps=2", "schedule.warmup_steps=1"};
+        assertThat(Trainer.train(config("run", two, "data.path=" + folder + "/**.txt"), TrainListener.SILENT)
+                        .finished())
+                .isTrue();
+        assertThat(Trainer.train(config(".run", two, "data.path=" + folder + "/text"), TrainListener.SILENT)
+                        .finished())
+                .isTrue();
+    }
+
+    @Test
+    void aPictureThatCannotBeDrawnIsOneNote() throws IOException {
+        Files.createDirectories(folder.resolve("run/loss.png/in the way"));
+
+        Notes notes = new Notes();
+        TrainResult result = Trainer.train(TinyRuns.config(folder, "run", "metrics.plot=true"), notes);
+
+        assertThat(result.finished()).isTrue();
+        assertThat(notes.lines)
+                .singleElement()
+                .asString()
+                .contains("cannot draw")
+                .contains("loss.png");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {6, 20, 24}) // an evaluation's, a checkpoint's, the last step
+    void anEvaluationThatWasCutShortIsMadeUpFor(int step) throws IOException {
+        Trainer.train(TinyRuns.config(folder, "whole"), TrainListener.SILENT);
+        TrainConfig config = TinyRuns.config(folder, "broken");
+        if (step < 24) {
+            assertThatThrownBy(() -> Trainer.resume(config, new Breaks(step + 1)))
+                    .isInstanceOf(Broken.class);
+        } else {
+            Trainer.resume(config, TrainListener.SILENT);
+        }
+        if (step == 6) {
+            // This step saves only when it is asked to stop.
+            TrainConfig six = TinyRuns.config(folder, "broken", "checkpoints.every=6");
+            assertThatThrownBy(() -> Trainer.resume(six, new Breaks(7))).isInstanceOf(Broken.class);
+        }
+        forgetEvaluation(Checkpoints.of(folder.resolve("broken")), step);
+
+        TrainResult result = Trainer.resume(config, TrainListener.SILENT);
+
+        assertThat(result.validLoss()).isFinite();
+        assertThat(Checkpoints.of(folder.resolve("broken")).list().getLast().validLoss())
+                .isEqualTo(result.validLoss());
+        assertSameRun(folder.resolve("whole"), folder.resolve("broken"));
+    }
+
+    /** Makes the newest checkpoint what Ctrl-C during its evaluation would have saved. */
+    private void forgetEvaluation(Checkpoints checkpoints, int step) throws IOException {
+        Checkpoints.Saved newest = checkpoints.list().getLast();
+        assertThat(newest.step()).isEqualTo(step);
+        replace(checkpoints, Double.NaN, copy -> {
+            Path metrics = copy.resolve("metrics.jsonl");
+            List<String> lines = Files.readAllLines(metrics);
+            assertThat(lines.getLast()).contains("valid_loss");
+            Files.write(metrics, lines.subList(0, lines.size() - 1));
+        });
+    }
+
+    @Test
+    void memoryThatRunsOutIsOneLine() throws IOException {
+        TrainConfig config = TinyRuns.config(folder, "run");
+        BatchSource hungry = new BatchSource() {
+            @Override
+            public Batch batch(long index) {
+                // As libtorch says it.
+                throw new RuntimeException("[enforce fail at alloc_cpu.cpp:117] err == 0."
+                        + " DefaultCPUAllocator: can't allocate memory\nException raised from here\nand there");
+            }
+
+            @Override
+            public long batchesPerEpoch() {
+                return 1;
+            }
+
+            @Override
+            public int vocabSize() {
+                return 256;
+            }
+        };
+        try (Learner learner = new Learner(config.model().config(256), config)) {
+            assertThatThrownBy(() -> learner.step(4, hungry))
+                    .isInstanceOf(UserError.class)
+                    .hasMessageStartingWith("training step 5: not enough memory")
+                    .hasMessageContaining("use a smaller batch")
+                    .hasMessageNotContaining("raised from");
+        }
     }
 
     private TrainConfig config(String run, String[] common, String... more) throws IOException {
