@@ -1,24 +1,21 @@
 package org.mamba4j.kernel;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import org.mamba4j.json.Json;
-import org.mamba4j.json.JsonArray;
-import org.mamba4j.json.JsonNumber;
-import org.mamba4j.json.JsonObject;
+import org.mamba4j.checkpoint.SafetensorsFile;
 
 /**
  * A case of {@code golden/selective-scan.safetensors}: inputs and, from a sequential float64 recurrence in PyTorch,
@@ -31,12 +28,13 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
     }
 
     static List<GoldenScan> all() {
-        File file = File.read();
-        List<GoldenScan> cases = new ArrayList<>();
-        for (int i = 0; file.has("case" + i + ".u"); i++) {
-            cases.add(read(file, "case" + i));
+        try (File file = File.open()) {
+            List<GoldenScan> cases = new ArrayList<>();
+            for (int i = 0; file.has("case" + i + ".u"); i++) {
+                cases.add(read(file, "case" + i));
+            }
+            return cases;
         }
-        return cases;
     }
 
     private static GoldenScan read(File file, String name) {
@@ -75,9 +73,7 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
 
     private static void put(Map<String, double[]> expected, String input, float[] gradient) {
         if (gradient.length > 0) {
-            expected.put(
-                    "grad " + (input.length() == 1 ? input.toLowerCase(java.util.Locale.ROOT) : input),
-                    doubles(gradient));
+            expected.put("grad " + (input.length() == 1 ? input.toLowerCase(Locale.ROOT) : input), doubles(gradient));
         }
     }
 
@@ -89,50 +85,41 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
         return doubles;
     }
 
-    /** Just enough of safetensors for this file. */
-    private record File(JsonObject header, MemorySegment data) {
-        static File read() {
+    /** What a case wants of the file: an absent optional tensor is an empty array. */
+    private record File(SafetensorsFile file) implements AutoCloseable {
+        /** The resource may be inside a jar, so it is copied out to be mapped. */
+        static File open() {
             try (InputStream in = Objects.requireNonNull(
                     GoldenScan.class.getResourceAsStream("/golden/selective-scan.safetensors"))) {
-                byte[] bytes = in.readAllBytes();
-                int size = (int)
-                        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
-                String header = new String(bytes, 8, size, StandardCharsets.UTF_8);
-                MemorySegment data = MemorySegment.ofArray(bytes).asSlice(8L + size);
-                return new File((JsonObject) Json.parse(header.getBytes(StandardCharsets.UTF_8), "golden"), data);
+                Path copy = Files.createTempFile("selective-scan", ".safetensors");
+                Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+                copy.toFile().deleteOnExit();
+                return new File(SafetensorsFile.open(copy));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
         }
 
         boolean has(String name) {
-            return header.has(name);
-        }
-
-        private int[] longs(String name, String field) {
-            JsonObject tensor =
-                    (JsonObject) Objects.requireNonNull(header.fields().get(name));
-            JsonArray values =
-                    (JsonArray) Objects.requireNonNull(tensor.fields().get(field));
-            return values.values().stream()
-                    .mapToInt(value -> (int) ((JsonNumber) value).longValue())
-                    .toArray();
+            return file.has(name);
         }
 
         int[] shape(String name) {
-            return longs(name, "shape");
+            long[] sizes = file.info(name).shape().toArray();
+            return Arrays.stream(sizes).mapToInt(Math::toIntExact).toArray();
         }
 
         boolean flag(String name) {
-            return data.get(JAVA_BYTE, longs(name, "data_offsets")[0]) == 1;
+            return file.data(name).get(JAVA_BYTE, 0) == 1;
         }
 
         float[] floats(String name) {
-            if (!has(name)) {
-                return new float[0];
-            }
-            int[] range = longs(name, "data_offsets");
-            return data.asSlice(range[0], range[1] - range[0]).toArray(JAVA_FLOAT_UNALIGNED);
+            return has(name) ? file.floats(name) : new float[0];
+        }
+
+        @Override
+        public void close() {
+            file.close();
         }
 
         /** (B, C, L) as (B, L, C). */
