@@ -141,16 +141,19 @@ class DifferentiableScanTest {
         TensorVector halves = uz.split(d, 2);
         TensorVector parts = dbc.split(new long[] {d, n, n}, 2);
         Tensor none = Tensors.absent();
+        // A step size below 0 lets the state grow without bound: without softplus nothing else keeps it from that.
+        Tensor delta = softplus ? parts.get(0) : parts.get(0).abs();
+        Tensor shift = softplus ? bias : bias.abs();
         SequenceOutput out = form.scan()
                 .apply(
                         new ScanInputs(
                                 halves.get(0),
-                                parts.get(0),
+                                delta,
                                 a.exp().neg(),
                                 parts.get(1),
                                 parts.get(2),
                                 present[5] ? skip : none,
-                                present[6] ? bias : none,
+                                present[6] ? shift : none,
                                 present[7] ? halves.get(1) : none,
                                 softplus,
                                 present[8] ? h0 : none),
