@@ -5,7 +5,6 @@ import static org.mamba4j.torch.kernel.Memory.withContiguousRows;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.CustomGradient;
 import org.mamba4j.torch.Tensors;
@@ -75,10 +74,5 @@ public final class CudaScan implements SelectiveScan {
             throw new IllegalArgumentException(what + " is " + type + (tensor.is_cuda() ? " on a GPU" : " on the CPU")
                     + ": the CUDA scan takes float32 or bfloat16 on a GPU, the same for u, delta, z, b and c");
         }
-    }
-
-    /** Whether libtorch sees a GPU that these kernels can run on. */
-    static boolean available() {
-        return torch.hasCUDA();
     }
 }
