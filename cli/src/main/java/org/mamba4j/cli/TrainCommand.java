@@ -36,9 +36,28 @@ final class TrainCommand implements Runnable {
                     "Continue the run in the recipe's folder from its newest checkpoint (default: start a new run).")
     private boolean resume;
 
+    @Option(
+            names = "--device",
+            paramLabel = "cpu|cuda|cuda:N",
+            description = "Where to train; the same as --set device=... (default: what the recipe says, or cpu).")
+    private String device = "";
+
+    @Option(
+            names = "--precision",
+            paramLabel = "float32|bfloat16",
+            description = "The same as --set precision=... (default: what the recipe says, or float32).")
+    private String precision = "";
+
     @Override
     public void run() {
-        TrainConfig resolved = TrainConfig.load(config, overrides);
+        List<String> all = new ArrayList<>(overrides);
+        if (!device.isEmpty()) {
+            all.add("device=" + device);
+        }
+        if (!precision.isEmpty()) {
+            all.add("precision=" + precision);
+        }
+        TrainConfig resolved = TrainConfig.load(config, all);
         TrainListener listener = progressLine();
         if (resume) {
             Trainer.resume(resolved, listener);

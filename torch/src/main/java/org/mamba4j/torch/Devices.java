@@ -8,6 +8,11 @@ import org.mamba4j.UserError;
 public final class Devices {
     private Devices() {}
 
+    /** @throws UserError as {@link #of} */
+    public static void check(String name) {
+        TensorScope.run(() -> of(name));
+    }
+
     /**
      * The device that a user asked for by name: {@code cpu}, {@code cuda} or {@code cuda:1}.
      *

@@ -33,12 +33,20 @@ public final class TensorFiles {
     }
 
     /**
-     * Overwrites a float32 tensor on the CPU.
+     * Overwrites a float32 tensor on any device.
      *
      * @param target contiguous
      * @param dtype what {@code data} holds, in the order and number of {@code target}'s elements
      */
     public static void fill(Tensor target, DType dtype, MemorySegment data) {
+        if (target.is_cuda()) {
+            TensorScope.run(() -> {
+                Tensor copy = Tensors.empty(ScalarType.Float, target.shape());
+                fill(copy, dtype, data);
+                target.detach().copy_(copy);
+            });
+            return;
+        }
         MemorySegment memory = Tensors.segment(target);
         if (dtype == DType.F32) {
             memory.copyFrom(data);
@@ -54,11 +62,15 @@ public final class TensorFiles {
     }
 
     /**
-     * A float32 tensor on the CPU as something to write; its memory is read when its turn comes, and must be there then.
+     * A float32 tensor as something to write; its memory is read when its turn comes, and must be there then.
      *
      * @param tensor contiguous
      */
     public static SafetensorsWriter.Tensor toWrite(String name, Tensor tensor) {
-        return new SafetensorsWriter.Tensor(name, DType.F32, Shape.of(tensor.shape()), () -> Tensors.segment(tensor));
+        return new SafetensorsWriter.Tensor(name, DType.F32, Shape.of(tensor.shape()), () -> content(tensor));
+    }
+
+    private static MemorySegment content(Tensor tensor) {
+        return tensor.is_cuda() ? MemorySegment.ofArray(Tensors.toFloats(tensor)) : Tensors.segment(tensor);
     }
 }

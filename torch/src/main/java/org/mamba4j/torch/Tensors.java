@@ -10,7 +10,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** Between Java's arrays and memory segments and libtorch's tensors on the CPU. */
+/** Between Java's arrays and memory segments and libtorch's tensors. */
 public final class Tensors {
     private Tensors() {}
 
@@ -45,6 +45,16 @@ public final class Tensors {
         Tensor tensor = empty(ScalarType.Float, shape);
         tensor.zero_();
         return tensor;
+    }
+
+    /**
+     * {@code tensor} on a device: itself where it is there already.
+     *
+     * @param device as {@link Devices#of} has it
+     */
+    public static Tensor on(String device, Tensor tensor) {
+        boolean there = device.equals("cpu") ? !tensor.is_cuda() : tensor.is_cuda();
+        return there ? tensor : tensor.to(Devices.of(device), tensor.scalar_type());
     }
 
     /** A float32 tensor with a copy of {@code values} in row-major order. */

@@ -11,12 +11,14 @@ import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.Fingerprint;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.TensorFiles;
+import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -25,7 +27,8 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * A language model as a training graph: embedding, blocks on a residual stream, RMSNorm, head. A subclass is a model
  * family and adds the blocks; what trains, stores and streams models is written on this class.
  *
- * <p>Shapes: B batch, L length, d model width, V vocabulary. Everything is float32 and channel-last.
+ * <p>Shapes: B batch, L length, d model width, V vocabulary. Activations are channel-last; their type and the device are those of
+ * the {@link MambaKernels}; token ids, targets and weights may lie on the CPU.
  *
  * <p>The parameters live outside of every scope until {@link #close}. All tensors that methods return belong to the
  * caller's {@link org.mamba4j.torch.TensorScope}. Not to be changed and used at once from two threads; forward passes
@@ -37,12 +40,14 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     private final ModelConfig config;
     private final double normEpsilon;
+    private final MambaKernels kernels;
     private final Parameters parameters;
 
     /** Parameters of the shapes that {@code config} lists, all zero: the subclass fills them. */
-    LanguageNetwork(ModelConfig config, double normEpsilon) {
+    LanguageNetwork(ModelConfig config, double normEpsilon, MambaKernels kernels) {
         this.config = config;
         this.normEpsilon = normEpsilon;
+        this.kernels = kernels;
         this.parameters = new Parameters(config.parameters());
     }
 
@@ -81,12 +86,23 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
         return parameters.count();
     }
 
+    /** Where and how it computes. */
+    public final MambaKernels kernels() {
+        return kernels;
+    }
+
+    /** Ends the filling of the parameters, which happens on the CPU. */
+    final void moveToDevice() {
+        parameters.moveTo(kernels.device());
+    }
+
     /** Copies the weights of {@code checkpoint}, which must be of this configuration. */
     final void fill(Checkpoint checkpoint) {
         for (Parameter parameter : parameters()) {
             String name = parameter.name();
             TensorFiles.fill(parameter.tensor(), checkpoint.info(name).dtype(), checkpoint.data(name));
         }
+        moveToDevice();
     }
 
     /**
@@ -105,9 +121,14 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     /** Tells this model's present weights from others; see {@link Fingerprint}. */
     public String fingerprint() {
-        return Fingerprint.of(
-                config,
-                (name, index) -> Tensors.segment(parameters.get(name)).getAtIndex(ValueLayout.JAVA_FLOAT, index));
+        return Fingerprint.of(config, (name, index) -> number(parameters.get(name), index));
+    }
+
+    private static float number(Tensor tensor, long index) {
+        return tensor.is_cuda()
+                ? TensorScope.call(
+                        () -> tensor.detach().view(-1).select(0, index).item_float())
+                : Tensors.segment(tensor).getAtIndex(ValueLayout.JAVA_FLOAT, index);
     }
 
     /**
@@ -159,19 +180,30 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     /** The loss of {@code logits} (B, L, V) as {@link #loss(Tensor, Tensor)} defines it. */
     final Tensor crossEntropy(Tensor logits, Tensor targets) {
-        return torch.cross_entropy_loss(logits.view(-1, config.vocabSize()), targets.reshape(-1));
+        return torch.cross_entropy_loss(rows(logits), here(targets).reshape(-1));
     }
 
     /** The loss of {@code logits} (B, L, V) as {@link #loss(Tensor, Tensor, Tensor)} defines it. */
     final Tensor crossEntropy(Tensor logits, Tensor targets, Tensor weights) {
         Tensor each = torch.cross_entropy_loss(
-                logits.view(-1, config.vocabSize()),
-                targets.reshape(-1),
+                rows(logits),
+                here(targets).reshape(-1),
                 new TensorOptional(),
                 REDUCTION_NONE,
                 IGNORE_INDEX,
                 0.0); // (B·L)
-        return each.mul(weights.reshape(-1)).sum().div(weights.sum());
+        Tensor weight = here(weights).reshape(-1);
+        return each.mul(weight).sum().div(weight.sum());
+    }
+
+    /** (B, L, V) → (B · L, V), float32. */
+    private Tensor rows(Tensor logits) {
+        return logits.view(-1, config.vocabSize()).to(ScalarType.Float);
+    }
+
+    /** {@code tensor} on the device of the parameters. */
+    final Tensor here(Tensor tensor) {
+        return Tensors.on(kernels.device(), tensor);
     }
 
     /**
@@ -191,7 +223,7 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     /** (B, L) → (B, L, d). */
     final Tensor embed(Tensor ids) {
-        return torch.embedding(parameters.get("backbone.embeddings.weight"), ids);
+        return torch.embedding(parameters.get("backbone.embeddings.weight"), here(ids));
     }
 
     /** (B, L, d) → (B, L, d). */
@@ -199,10 +231,11 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
         return rmsNorm(x, parameters.get("backbone.norm_f.weight"), normEpsilon);
     }
 
-    /** The head: (B, L, d) → (B, L, V). */
+    /** The head: (B, L, d) → (B, L, V), in the type of the activations. */
     final Tensor logits(Tensor hidden) {
         Tensor untied = parameters.get("lm_head.weight");
-        return torch.linear(hidden, untied.defined() ? untied : parameters.get("backbone.embeddings.weight"));
+        return kernels.linear(
+                hidden, untied.defined() ? untied : parameters.get("backbone.embeddings.weight"), Tensors.absent());
     }
 
     /** The tensors by name. */

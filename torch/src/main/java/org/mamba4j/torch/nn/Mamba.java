@@ -13,8 +13,8 @@ import org.mamba4j.torch.kernel.MambaKernels;
 /**
  * The Mamba language model [1] as a training graph: embedding, blocks x + mixer(RMSNorm(x)), RMSNorm, head.
  *
- * <p>The blocks are {@link MambaBlock}s, the rest is {@link LanguageNetwork}'s. Everything is float32, so {@code
- * residual_in_fp32} holds by itself.
+ * <p>The blocks are {@link MambaBlock}s, the rest is {@link LanguageNetwork}'s. The residual stream is float32, so
+ * {@code residual_in_fp32} holds by itself.
  *
  * <p>Reference: [1] A. Gu, T. Dao: Mamba: Linear-Time Sequence Modeling with Selective State Spaces, arXiv 2312.00752.
  */
@@ -23,7 +23,7 @@ public final class Mamba extends LanguageNetwork {
     private final List<MambaBlock> blocks;
 
     private Mamba(MambaConfig config, MambaKernels kernels) {
-        super(config, config.normEpsilon());
+        super(config, config.normEpsilon(), kernels);
         this.config = config;
         this.blocks = IntStream.range(0, config.nLayer())
                 .mapToObj(layer -> new MambaBlock(config, kernels, weights(), layer))
@@ -38,6 +38,7 @@ public final class Mamba extends LanguageNetwork {
     public static Mamba create(MambaConfig config, MambaKernels kernels, long seed) {
         Mamba model = new Mamba(config, kernels);
         new MambaInit(config).fill(model.weights(), seed);
+        model.moveToDevice();
         return model;
     }
 

@@ -2,8 +2,8 @@ package org.mamba4j.torch.nn;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
-import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.ConvInputs;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.ScanInputs;
@@ -62,16 +62,16 @@ final class MambaBlock {
     }
 
     private Tensor mixer(Tensor x, Carry carry) {
-        TensorVector halves = LanguageNetwork.linear(x, inProj, inProjBias).split(config.dInner(), 2); // 2 × (B, L, D)
+        TensorVector halves = kernels.linear(x, inProj, inProjBias).split(config.dInner(), 2); // 2 × (B, L, D)
         Tensor z = halves.get(1); // (B, L, D)
 
         SequenceOutput conv = kernels.conv()
                 .apply(new ConvInputs(halves.get(0), convWeight, convBias, carry.conv(layer)), carry.wantsState());
         Tensor u = conv.y(); // (B, L, D)
 
-        TensorVector selection = torch.linear(u, xProj) // (B, L, R + 2N)
+        TensorVector selection = kernels.linear(u, xProj, Tensors.absent()) // (B, L, R + 2N)
                 .split(new long[] {config.dtRank(), config.dState(), config.dState()}, 2);
-        Tensor delta = torch.linear(selection.get(0), dtProj); // (B, L, D)
+        Tensor delta = kernels.linear(selection.get(0), dtProj, Tensors.absent()); // (B, L, D)
         Tensor b = selection.get(1); // (B, L, N)
         Tensor c = selection.get(2); // (B, L, N)
         Tensor a = aLog.exp().neg(); // (D, N)
@@ -86,6 +86,6 @@ final class MambaBlock {
                                 .from(carry.ssm(layer)),
                         carry.wantsState());
         carry.update(layer, conv.lastState(), scan.lastState());
-        return LanguageNetwork.linear(scan.y(), outProj, outProjBias); // (B, L, d)
+        return kernels.linear(scan.y(), outProj, outProjBias); // (B, L, d)
     }
 }

@@ -31,7 +31,7 @@ public final class MemMamba extends LanguageNetwork {
     private final Map<Integer, Memory> memories = new TreeMap<>();
 
     private MemMamba(MemMambaConfig config, MambaKernels kernels, NoteSelection selection) {
-        super(config, config.mamba().normEpsilon());
+        super(config, config.mamba().normEpsilon(), kernels);
         this.config = config;
         for (int i = 0; i < config.nLayer(); i++) {
             blocks.add(new MambaBlock(config.mamba(), kernels, weights(), i));
@@ -54,6 +54,7 @@ public final class MemMamba extends LanguageNetwork {
         MemMamba model = new MemMamba(config, kernels, selection);
         new MambaInit(config.mamba()).fill(model.weights(), seed);
         new MemoryInit(config).fill(model.weights(), seed);
+        model.moveToDevice();
         return model;
     }
 

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.model.TensorSpec;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
@@ -42,6 +43,18 @@ public final class Parameters implements AutoCloseable {
     public Tensor get(String name) {
         Parameter parameter = byName.get(name);
         return parameter == null ? Tensors.absent() : parameter.tensor();
+    }
+
+    /**
+     * Moves all to a device; the handles stay the same.
+     *
+     * @param device as {@link org.mamba4j.torch.Devices#of} has it
+     */
+    void moveTo(String device) {
+        for (Parameter parameter : all()) {
+            Tensor tensor = parameter.tensor();
+            NoGrad.run(() -> TensorScope.run(() -> tensor.set_data(Tensors.on(device, tensor.detach()))));
+        }
     }
 
     /** How many numbers there are. */

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
@@ -42,8 +43,18 @@ public final class TorchLanguageModel implements LanguageModel {
      * @throws UserError if the folder does not hold a sound checkpoint of a model that can run here
      */
     public static TorchLanguageModel load(Path folder) {
+        return load(folder, MambaKernels.fused());
+    }
+
+    /**
+     * Loads the model of a checkpoint folder.
+     *
+     * @param kernels say where it runs, and in which arithmetic
+     * @throws UserError if the folder does not hold a sound checkpoint of a model that can run here
+     */
+    public static TorchLanguageModel load(Path folder, MambaKernels kernels) {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, MambaKernels.fused()));
+            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels));
         }
     }
 
@@ -54,7 +65,7 @@ public final class TorchLanguageModel implements LanguageModel {
 
     @Override
     public State newState() {
-        return new TorchState(config(), fingerprint);
+        return new TorchState(config(), fingerprint, model.kernels().device());
     }
 
     @Override
@@ -73,7 +84,7 @@ public final class TorchLanguageModel implements LanguageModel {
         if (own.tokensSeen() == 0) {
             throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
         }
-        return compute("logits", () -> Tensors.toFloats(model.logits(own.lastHidden())));
+        return compute("logits", () -> Tensors.toFloats(floats(model.logits(own.lastHidden()))));
     }
 
     @Override
@@ -95,7 +106,7 @@ public final class TorchLanguageModel implements LanguageModel {
     /** Hands over the logits of each position of {@code hidden} (1, count, d). */
     private void hand(Tensor hidden, int position, float[] row, LogitsConsumer consumer) {
         TensorScope.run(() -> {
-            Tensor logits = model.logits(hidden).contiguous(); // (1, count, V)
+            Tensor logits = floats(model.logits(hidden)).cpu().contiguous(); // (1, count, V)
             MemorySegment memory = Tensors.segment(logits);
             for (int i = 0; i < logits.size(1); i++) {
                 MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
@@ -104,9 +115,13 @@ public final class TorchLanguageModel implements LanguageModel {
         });
     }
 
+    private static Tensor floats(Tensor logits) {
+        return logits.to(ScalarType.Float);
+    }
+
     @Override
     public State loadState(Path file) {
-        TorchState state = new TorchState(config(), fingerprint);
+        TorchState state = new TorchState(config(), fingerprint, model.kernels().device());
         boolean read = false;
         try {
             state.load(file);

@@ -9,12 +9,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.checkpoint.DType;
 import org.mamba4j.inference.State;
 import org.mamba4j.inference.StateFile;
 import org.mamba4j.inference.StateSnapshot;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
@@ -28,6 +30,7 @@ import org.mamba4j.torch.Tensors;
 final class TorchState implements State, Carry {
     private final ModelConfig config;
     private final String fingerprint;
+    private final String device;
     private List<Layer> layers = new ArrayList<>();
     private final List<Layer> pending = new ArrayList<>();
     private Map<Integer, LayerNotes> notes = new HashMap<>();
@@ -50,19 +53,25 @@ final class TorchState implements State, Carry {
      * A state that has seen nothing.
      *
      * @param fingerprint of the model's weights
+     * @param device of the model
      */
-    TorchState(ModelConfig config, String fingerprint) {
+    TorchState(ModelConfig config, String fingerprint, String device) {
         this.config = config;
         this.fingerprint = fingerprint;
+        this.device = device;
         MambaConfig mamba = mambaOf(config);
         try (TensorScope scope = new TensorScope()) {
             for (int i = 0; i < config.nLayer(); i++) {
                 layers.add(new Layer(
-                        scope.release(Tensors.zeros(1, mamba.dInner(), mamba.dConv() - 1)),
-                        scope.release(Tensors.zeros(1, mamba.dInner(), mamba.dState()))));
+                        scope.release(zeros(1, mamba.dInner(), mamba.dConv() - 1)),
+                        scope.release(zeros(1, mamba.dInner(), mamba.dState()))));
             }
-            lastHidden = scope.release(Tensors.zeros(1, 1, config.dModel()));
+            lastHidden = scope.release(zeros(1, 1, config.dModel()));
         }
+    }
+
+    private Tensor zeros(long... shape) {
+        return Tensors.on(device, Tensors.zeros(shape));
     }
 
     private static MambaConfig mambaOf(ModelConfig config) {
@@ -153,7 +162,7 @@ final class TorchState implements State, Carry {
 
     @Override
     public TorchState copy() {
-        TorchState copy = new TorchState(config, fingerprint);
+        TorchState copy = new TorchState(config, fingerprint, device);
         try {
             // In a scope: each of these calls returns a new handle.
             TensorScope.run(() -> {
@@ -200,7 +209,7 @@ final class TorchState implements State, Carry {
         StateSnapshot snapshot = StateFile.read(file, config, fingerprint);
         tensors()
                 .forEach((name, tensor) ->
-                        Tensors.segment(tensor).copyFrom(MemorySegment.ofArray(snapshot.tensor(name))));
+                        TensorFiles.fill(tensor, DType.F32, MemorySegment.ofArray(snapshot.tensor(name))));
         tokensSeen = snapshot.tokensSeen();
         if (config instanceof MemMambaConfig memory) {
             notes = new NotesFile(memory, tokensSeen).read(file, snapshot);

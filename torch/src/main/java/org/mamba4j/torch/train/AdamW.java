@@ -60,7 +60,8 @@ public final class AdamW implements AutoCloseable {
     public AdamW(Collection<Parameter> parameters, Settings settings) {
         this.settings = settings;
         try (TensorScope scope = new TensorScope()) {
-            steps = own(scope, Tensors.zeros());
+            String device = parameters.iterator().next().tensor().is_cuda() ? "cuda" : "cpu";
+            steps = own(scope, Tensors.on(device, Tensors.zeros()));
             List<Tensor> all = new ArrayList<>();
             for (Parameter parameter : parameters) {
                 Tensor tensor = parameter.tensor();

@@ -19,6 +19,7 @@ import org.mamba4j.kernel.Workers;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.torch.NoGrad;
+import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
@@ -59,7 +60,9 @@ final class Learner implements AutoCloseable {
         Torch.setThreads(threads);
         torch.manual_seed(config.seed());
         network = translated(
-                "making the model", () -> LanguageNetwork.create(model, MambaKernels.fused(threads), config.seed()));
+                "making the model",
+                () -> LanguageNetwork.create(
+                        model, MambaKernels.on(config.device(), config.precision(), threads), config.seed()));
         TrainConfig.Optimiser o = config.optimiser();
         AdamW.Settings settings = new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay());
         try {
@@ -167,11 +170,11 @@ final class Learner implements AutoCloseable {
     void save(Path folder) {
         List<SafetensorsWriter.Tensor> weights = new ArrayList<>();
         for (Parameter parameter : network.parameters()) {
-            weights.add(floats(parameter.name(), parameter.tensor()));
+            weights.add(TensorFiles.toWrite(parameter.name(), parameter.tensor()));
         }
         Checkpoint.write(folder, network.config(), weights);
         List<SafetensorsWriter.Tensor> state = new ArrayList<>();
-        optimiser.state().forEach((name, tensor) -> state.add(floats(name, tensor)));
+        optimiser.state().forEach((name, tensor) -> state.add(TensorFiles.toWrite(name, tensor)));
         TensorScope.run(() -> {
             Tensor random = torch.getDefaultCPUGenerator().get_state();
             byte[] bytes = Tensors.segment(random).toArray(ValueLayout.JAVA_BYTE);
@@ -181,20 +184,16 @@ final class Learner implements AutoCloseable {
         SafetensorsWriter.write(folder.resolve(OPTIMISER), Map.of("steps", Integer.toString(optimiser.steps())), state);
     }
 
-    private static SafetensorsWriter.Tensor floats(String name, Tensor tensor) {
-        return new SafetensorsWriter.Tensor(name, DType.F32, Shape.of(tensor.shape()), () -> Tensors.segment(tensor));
-    }
-
     /** Reads what {@link #save} has written for a model of the same configuration. */
     void load(Path folder) {
         try (Checkpoint weights = Checkpoint.open(folder);
                 SafetensorsFile state = SafetensorsFile.open(folder.resolve(OPTIMISER))) {
             for (Parameter parameter : network.parameters()) {
-                Tensors.segment(parameter.tensor()).copyFrom(weights.data(parameter.name()));
+                TensorFiles.fill(parameter.tensor(), DType.F32, weights.data(parameter.name()));
             }
             optimiser.state().forEach((name, tensor) -> {
                 state.requireShape(name, Shape.of(tensor.shape()));
-                Tensors.segment(tensor).copyFrom(state.data(name));
+                TensorFiles.fill(tensor, DType.F32, state.data(name));
             });
             optimiser.setSteps(Integer.parseInt(state.metadata().getOrDefault("steps", "0")));
             TensorScope.run(() -> {

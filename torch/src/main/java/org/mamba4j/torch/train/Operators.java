@@ -9,7 +9,10 @@ import org.bytedeco.pytorch.OperatorHandle;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorType;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.Type;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.TensorScope;
 
 /**
@@ -61,13 +64,12 @@ final class Operators {
         return TensorScope.call(() -> {
             IValueVector stack = call(NORM, tensors, new IValue(new Scalar(2.0)), new IValue());
             GenericList norms = stack.get(0).toList();
-            double squares = 0;
+            TensorVector each = new TensorVector();
             for (long i = 0; i < norms.size(); i++) {
-                // Summed in double: a run with an infinite norm in one tensor must not look like one with a large norm.
-                double norm = norms.get(i).toTensor().item_float();
-                squares += norm * norm;
+                each.push_back(norms.get(i).toTensor());
             }
-            return Math.sqrt(squares);
+            // Summed in double: a run with an infinite norm in one tensor must not look like one with a large norm.
+            return torch.stack(each).to(ScalarType.Double).norm().item_double();
         });
     }
 

@@ -3,6 +3,7 @@ package org.mamba4j.torch.train;
 import java.nio.file.Path;
 import java.util.List;
 import org.mamba4j.UserError;
+import org.mamba4j.torch.kernel.Precision;
 
 /**
  * All that decides a training run. The components' {@link Describe} annotations hold meaning, default, unit and limits
@@ -29,6 +30,14 @@ public record TrainConfig(
                 min = 0,
                 max = 4096)
         int threads,
+
+        @Describe(value = "where it trains: cpu, cuda or cuda:N", byDefault = "cpu", mayChange = true)
+        String device,
+
+        @Describe(
+                value = "of activations and matrix products; weights and their updates are float32",
+                byDefault = "float32")
+        Precision precision,
 
         ModelSection model,
         Data data,
@@ -104,7 +113,19 @@ public record TrainConfig(
     TrainConfig withSchedule(int steps, double minutes) {
         Course changed = new Course(schedule.shape(), steps, minutes, schedule.warmupSteps(), schedule.minLr());
         return new TrainConfig(
-                out, seed, threads, model, data, optimiser, changed, notes, evaluation, checkpoints, metrics);
+                out,
+                seed,
+                threads,
+                device,
+                precision,
+                model,
+                data,
+                optimiser,
+                changed,
+                notes,
+                evaluation,
+                checkpoints,
+                metrics);
     }
 
     /** Tokens that one step trains on. */
