@@ -30,8 +30,16 @@ final class Driver {
             LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
     private static final MethodHandle LAUNCH_KERNEL =
             LIBRARY.function("cuLaunchKernel", POINTER, INT, INT, INT, INT, INT, INT, INT, POINTER, POINTER, POINTER);
+    private static final MethodHandle STREAM_BEGIN_CAPTURE = LIBRARY.function("cuStreamBeginCapture_v2", POINTER, INT);
+    private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", POINTER, POINTER);
+    private static final MethodHandle GRAPH_INSTANTIATE =
+            LIBRARY.function("cuGraphInstantiateWithFlags", POINTER, POINTER, LONG);
+    private static final MethodHandle GRAPH_LAUNCH = LIBRARY.function("cuGraphLaunch", POINTER, POINTER);
+    private static final MethodHandle GRAPH_EXEC_DESTROY = LIBRARY.function("cuGraphExecDestroy", POINTER);
+    private static final MethodHandle GRAPH_DESTROY = LIBRARY.function("cuGraphDestroy", POINTER);
 
     private static final int MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
+    private static final int CAPTURE_MODE_RELAXED = 2;
 
     private Driver() {}
 
@@ -99,6 +107,58 @@ final class Driver {
                     stream,
                     parameters,
                     MemorySegment.NULL));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /**
+     * From now on {@code stream} records instead of running. Relaxed: other threads (libtorch's for backward passes) may
+     * record too, and memory may be allocated meanwhile.
+     */
+    static void beginCapture(MemorySegment stream) {
+        try {
+            check("cuStreamBeginCapture", (int) STREAM_BEGIN_CAPTURE.invokeExact(stream, CAPTURE_MODE_RELAXED));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** Ends the capture on {@code stream} and returns the graph. */
+    static MemorySegment endCapture(MemorySegment stream) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment graph = arena.allocate(POINTER);
+            check("cuStreamEndCapture", (int) STREAM_END_CAPTURE.invokeExact(stream, graph));
+            return graph.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** Makes {@code graph}, which is used up, executable. */
+    static MemorySegment instantiate(MemorySegment graph) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment executable = arena.allocate(POINTER);
+            int status = (int) GRAPH_INSTANTIATE.invokeExact(executable, graph, 0L);
+            check("cuGraphDestroy", (int) GRAPH_DESTROY.invokeExact(graph));
+            check("cuGraphInstantiate", status);
+            return executable.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static void launchGraph(MemorySegment executable, MemorySegment stream) {
+        try {
+            check("cuGraphLaunch", (int) GRAPH_LAUNCH.invokeExact(executable, stream));
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
+
+    static void destroyGraph(MemorySegment executable) {
+        try {
+            check("cuGraphExecDestroy", (int) GRAPH_EXEC_DESTROY.invokeExact(executable));
         } catch (Throwable e) {
             throw rethrow(e);
         }
