@@ -71,7 +71,7 @@ public final class CudaConv implements CausalConv {
     }
 
     /** One convolution: its inputs, sizes and launches. */
-    private record Operation(Tensor x, Tensor weight, Tensor bias, Tensor before) {
+    record Operation(Tensor x, Tensor weight, Tensor bias, Tensor before) {
         Operation save() {
             return new Operation(
                     CustomGradient.save(x),

@@ -15,6 +15,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.inference.State;
 import org.mamba4j.torch.Golden;
+import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -25,7 +26,11 @@ class MambaGoldenTest {
     Path folder;
 
     static List<MambaKernels> kernels() {
-        return List.of(MambaKernels.composed(), MambaKernels.fused());
+        List<MambaKernels> all = new ArrayList<>(List.of(MambaKernels.composed(), MambaKernels.fused()));
+        if (Gpu.isThere()) {
+            all.add(MambaKernels.cuda());
+        }
+        return all;
     }
 
     private void withGolden(MambaKernels kernels, BiConsumer<Mamba, SafetensorsFile> test) {
