@@ -13,6 +13,5 @@ import org.mamba4j.torch.Tensors;
  */
 public record TrainedWeight(Tensor value, Tensor compute, Tensor gradient) {
     /** A bias that the model does not have. */
-    public static final TrainedWeight ABSENT =
-            new TrainedWeight(Tensors.absent(), Tensors.absent(), Tensors.absent());
+    public static final TrainedWeight ABSENT = new TrainedWeight(Tensors.absent(), Tensors.absent(), Tensors.absent());
 }

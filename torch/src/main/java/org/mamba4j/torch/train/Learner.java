@@ -25,8 +25,6 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.MemMamba;
-import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 
 /** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
@@ -35,26 +33,10 @@ final class Learner implements AutoCloseable {
     private static final String RANDOM = "random";
 
     private final LanguageNetwork network;
-    private final AdamW optimiser;
-    private final TrainConfig config;
-    private final Schedule schedule;
-
-    /**
-     * What a step did.
-     *
-     * @param loss mean over its batches, nats per token
-     * @param gradientNorm before clipping
-     */
-    record Step(double loss, double gradientNorm) {
-        boolean isFinite() {
-            return Double.isFinite(loss) && Double.isFinite(gradientNorm);
-        }
-    }
+    private final Descent descent;
 
     /** With the reference's initial weights, drawn from the configuration's seed. */
     Learner(ModelConfig model, TrainConfig config) {
-        this.config = config;
-        this.schedule = config.rates();
         // libtorch's threads and those of our own kernels are of two kinds, so both are told.
         int threads = config.threads() == 0 ? Workers.shared().parallelism() : config.threads();
         Torch.setThreads(threads);
@@ -63,10 +45,8 @@ final class Learner implements AutoCloseable {
                 "making the model",
                 () -> LanguageNetwork.create(
                         model, MambaKernels.on(config.device(), config.precision(), threads), config.seed()));
-        TrainConfig.Optimiser o = config.optimiser();
-        AdamW.Settings settings = new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay());
         try {
-            optimiser = translated("making the optimiser", () -> new AdamW(network.parameters(), settings));
+            descent = translated("making the optimiser", () -> new AutogradDescent(network, config));
         } catch (RuntimeException e) {
             network.close();
             throw e;
@@ -86,84 +66,19 @@ final class Learner implements AutoCloseable {
         return network;
     }
 
-    /**
-     * One step of gradient descent. Weights change only if loss and gradient are numbers.
-     *
-     * @param step counted from 0
-     * @param source its batches are those from {@code step · accumulate} on
-     */
-    Step step(int step, BatchSource source) {
-        return translated("training step " + (step + 1), () -> descend(step, source));
-    }
-
-    private Step descend(int step, BatchSource source) {
-        int accumulate = config.optimiser().accumulate();
-        optimiser.zeroGradients();
-        double sum = 0;
-        for (int micro = 0; micro < accumulate; micro++) {
-            Batch batch = source.batch((long) step * accumulate + micro);
-            long pass = (long) step * accumulate + micro;
-            sum += TensorScope.call(() -> {
-                Tensor loss = trainingLoss(batch, step, pass);
-                loss.backward();
-                return (double) loss.item_float();
-            });
-        }
-        if (accumulate > 1) {
-            optimiser.scaleGradients(1.0 / accumulate);
-        }
-        Step done = new Step(sum / accumulate, optimiser.clip(config.optimiser().clipNorm()));
-        if (done.isFinite()) {
-            optimiser.step(schedule.rate(step));
-        }
-        return done;
+    /** As {@link Descent#step}. */
+    Descent.Step step(int step, BatchSource source) {
+        return translated("training step " + (step + 1), () -> descent.step(step, source));
     }
 
     /** Sum over the batch's tokens of the loss in nats, without a gradient. */
     double evaluate(Batch batch) {
         return translated(
                         "evaluation",
-                        () -> NoGrad.call(() ->
-                                TensorScope.call(() -> (double) loss(batch).item_float())))
+                        () -> NoGrad.call(() -> TensorScope.call(
+                                () -> (double) BatchTensors.loss(network, batch).item_float())))
                 * batch.rows()
                 * batch.length();
-    }
-
-    /** The loss that is descended on; with a memory, the price of its notes is part of it. */
-    private Tensor trainingLoss(Batch batch, int step, long pass) {
-        if (!(network instanceof MemMamba memory)) {
-            return loss(batch);
-        }
-        int poolSize = memory.config().memory().poolSize();
-        MemoryCourse course = new MemoryCourse(
-                poolSize,
-                Math.max(poolSize, config.notes().dense()),
-                config.notes().price());
-        double progress = (double) step / config.schedule().steps();
-        MemoryCourse.Stage stage = course.at(progress, batch.length());
-        MemoryTraining training = stage.training(config.seed() * 0x9E3779B97F4A7C15L + pass);
-        Tensor loss = batch.isWeighted()
-                ? memory.loss(inputs(batch), targets(batch), weights(batch), training)
-                : memory.loss(inputs(batch), targets(batch), training);
-        return stage.priced(loss, training);
-    }
-
-    private Tensor loss(Batch batch) {
-        return batch.isWeighted()
-                ? network.loss(inputs(batch), targets(batch), weights(batch))
-                : network.loss(inputs(batch), targets(batch));
-    }
-
-    private static Tensor inputs(Batch batch) {
-        return Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length());
-    }
-
-    private static Tensor targets(Batch batch) {
-        return Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
-    }
-
-    private static Tensor weights(Batch batch) {
-        return Tensors.of(batch.weights(), batch.rows(), batch.length());
     }
 
     /** Writes weights, optimiser and random state into a folder. */
@@ -174,14 +89,14 @@ final class Learner implements AutoCloseable {
         }
         Checkpoint.write(folder, network.config(), weights);
         List<SafetensorsWriter.Tensor> state = new ArrayList<>();
-        optimiser.state().forEach((name, tensor) -> state.add(TensorFiles.toWrite(name, tensor)));
+        descent.state().forEach((name, tensor) -> state.add(TensorFiles.toWrite(name, tensor)));
         TensorScope.run(() -> {
             Tensor random = torch.getDefaultCPUGenerator().get_state();
             byte[] bytes = Tensors.segment(random).toArray(ValueLayout.JAVA_BYTE);
             state.add(new SafetensorsWriter.Tensor(
                     RANDOM, DType.U8, Shape.of(bytes.length), () -> MemorySegment.ofArray(bytes)));
         });
-        SafetensorsWriter.write(folder.resolve(OPTIMISER), Map.of("steps", Integer.toString(optimiser.steps())), state);
+        SafetensorsWriter.write(folder.resolve(OPTIMISER), Map.of("steps", Integer.toString(descent.steps())), state);
     }
 
     /** Reads what {@link #save} has written for a model of the same configuration. */
@@ -191,11 +106,11 @@ final class Learner implements AutoCloseable {
             for (Parameter parameter : network.parameters()) {
                 TensorFiles.fill(parameter.tensor(), DType.F32, weights.data(parameter.name()));
             }
-            optimiser.state().forEach((name, tensor) -> {
+            descent.state().forEach((name, tensor) -> {
                 state.requireShape(name, Shape.of(tensor.shape()));
                 TensorFiles.fill(tensor, DType.F32, state.data(name));
             });
-            optimiser.setSteps(Integer.parseInt(state.metadata().getOrDefault("steps", "0")));
+            descent.restored(Integer.parseInt(state.metadata().getOrDefault("steps", "0")));
             TensorScope.run(() -> {
                 Tensor random = torch.getDefaultCPUGenerator().get_state();
                 Tensors.segment(random).copyFrom(state.data(RANDOM));
@@ -206,7 +121,7 @@ final class Learner implements AutoCloseable {
 
     @Override
     public void close() {
-        optimiser.close();
+        descent.close();
         network.close();
     }
 }

@@ -155,7 +155,7 @@ final class TrainingRun implements AutoCloseable {
     private void step() {
         long start = System.nanoTime();
         double rate = config.rates().rate(step);
-        Learner.Step done = learner.step(step, train);
+        Descent.Step done = learner.step(step, train);
         if (!done.isFinite()) {
             throw diverged(done, rate);
         }
@@ -181,7 +181,7 @@ final class TrainingRun implements AutoCloseable {
                 (steps - step) * secondsPerStep));
     }
 
-    private UserError diverged(Learner.Step done, double rate) {
+    private UserError diverged(Descent.Step done, double rate) {
         String last = checkpoints.list().isEmpty()
                 ? "no checkpoint was written yet"
                 : "the last good checkpoint is " + checkpoints.list().getLast().folder();

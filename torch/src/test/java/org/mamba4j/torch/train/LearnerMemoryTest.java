@@ -72,7 +72,7 @@ class LearnerMemoryTest {
 
     private static void train(Learner learner, int from, int steps) {
         for (int step = from; step < from + steps; step++) {
-            Learner.Step done = learner.step(step, new Noise());
+            Descent.Step done = learner.step(step, new Noise());
             assertThat(done.gradientNorm()).isGreaterThan(1e-5); // clipping has something to do
             if (step % 100 == 0) {
                 learner.evaluate(new Noise().batch(step));

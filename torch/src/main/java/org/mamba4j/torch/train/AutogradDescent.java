@@ -1,0 +1,92 @@
+package org.mamba4j.torch.train;
+
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.BatchSource;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.nn.LanguageNetwork;
+import org.mamba4j.torch.nn.MemMamba;
+import org.mamba4j.torch.nn.MemoryTraining;
+
+/** Steps by libtorch's autograd: any network, any device. */
+final class AutogradDescent implements Descent {
+    private final LanguageNetwork network;
+    private final TrainConfig config;
+    private final Schedule schedule;
+    private final AdamW optimiser;
+
+    AutogradDescent(LanguageNetwork network, TrainConfig config) {
+        this.network = network;
+        this.config = config;
+        this.schedule = config.rates();
+        TrainConfig.Optimiser o = config.optimiser();
+        this.optimiser =
+                new AdamW(network.parameters(), new AdamW.Settings(o.beta1(), o.beta2(), o.eps(), o.weightDecay()));
+    }
+
+    @Override
+    public Step step(int step, BatchSource source) {
+        int accumulate = config.optimiser().accumulate();
+        optimiser.zeroGradients();
+        double sum = 0;
+        for (int micro = 0; micro < accumulate; micro++) {
+            Batch batch = source.batch((long) step * accumulate + micro);
+            long pass = (long) step * accumulate + micro;
+            sum += TensorScope.call(() -> {
+                Tensor loss = trainingLoss(batch, step, pass);
+                loss.backward();
+                return (double) loss.item_float();
+            });
+        }
+        if (accumulate > 1) {
+            optimiser.scaleGradients(1.0 / accumulate);
+        }
+        Step done = new Step(sum / accumulate, optimiser.clip(config.optimiser().clipNorm()));
+        if (done.isFinite()) {
+            optimiser.step(schedule.rate(step));
+        }
+        return done;
+    }
+
+    /** The loss that is descended on; with a memory, the price of its notes is part of it. */
+    private Tensor trainingLoss(Batch batch, int step, long pass) {
+        if (!(network instanceof MemMamba memory)) {
+            return BatchTensors.loss(network, batch);
+        }
+        int poolSize = memory.config().memory().poolSize();
+        MemoryCourse course = new MemoryCourse(
+                poolSize,
+                Math.max(poolSize, config.notes().dense()),
+                config.notes().price());
+        double progress = (double) step / config.schedule().steps();
+        MemoryCourse.Stage stage = course.at(progress, batch.length());
+        MemoryTraining training = stage.training(config.seed() * 0x9E3779B97F4A7C15L + pass);
+        Tensor inputs = BatchTensors.inputs(batch);
+        Tensor targets = BatchTensors.targets(batch);
+        Tensor loss = batch.isWeighted()
+                ? memory.loss(inputs, targets, BatchTensors.weights(batch), training)
+                : memory.loss(inputs, targets, training);
+        return stage.priced(loss, training);
+    }
+
+    @Override
+    public Map<String, Tensor> state() {
+        return optimiser.state();
+    }
+
+    @Override
+    public int steps() {
+        return optimiser.steps();
+    }
+
+    @Override
+    public void restored(int steps) {
+        optimiser.setSteps(steps);
+    }
+
+    @Override
+    public void close() {
+        optimiser.close();
+    }
+}

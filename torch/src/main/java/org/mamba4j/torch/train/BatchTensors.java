@@ -1,0 +1,30 @@
+package org.mamba4j.torch.train;
+
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.data.Batch;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.nn.LanguageNetwork;
+
+/** A batch as tensors (B, L) on the CPU; a network moves them to where it computes. */
+final class BatchTensors {
+    private BatchTensors() {}
+
+    static Tensor inputs(Batch batch) {
+        return Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length());
+    }
+
+    static Tensor targets(Batch batch) {
+        return Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
+    }
+
+    static Tensor weights(Batch batch) {
+        return Tensors.of(batch.weights(), batch.rows(), batch.length());
+    }
+
+    /** Mean or weighted mean of the cross entropy, nats. */
+    static Tensor loss(LanguageNetwork network, Batch batch) {
+        return batch.isWeighted()
+                ? network.loss(inputs(batch), targets(batch), weights(batch))
+                : network.loss(inputs(batch), targets(batch));
+    }
+}

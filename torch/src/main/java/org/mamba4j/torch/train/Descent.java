@@ -1,0 +1,40 @@
+package org.mamba4j.torch.train;
+
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.data.BatchSource;
+
+/** One way to make steps of gradient descent on a network: gradients, clipping and the optimiser's update. */
+interface Descent extends AutoCloseable {
+    /**
+     * What a step did.
+     *
+     * @param loss mean over its batches, nats per token
+     * @param gradientNorm before clipping
+     */
+    record Step(double loss, double gradientNorm) {
+        boolean isFinite() {
+            return Double.isFinite(loss) && Double.isFinite(gradientNorm);
+        }
+    }
+
+    /**
+     * One step. Weights change only if loss and gradient are numbers.
+     *
+     * @param step counted from 0
+     * @param source its batches are those from {@code step · accumulate} on
+     */
+    Step step(int step, BatchSource source);
+
+    /** The optimiser's float32 tensors by name, for checkpoints; to be written only in place. */
+    Map<String, Tensor> state();
+
+    /** Steps that have made the state. */
+    int steps();
+
+    /** Says that weights and {@link #state} were replaced by those of a run of so many steps. */
+    void restored(int steps);
+
+    @Override
+    void close();
+}
