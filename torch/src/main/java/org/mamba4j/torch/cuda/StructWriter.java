@@ -52,6 +52,14 @@ public final class StructWriter {
         return this;
     }
 
+    /** A {@code double}. */
+    public StructWriter float64(double value) {
+        align(Double.BYTES);
+        struct.set(ValueLayout.JAVA_DOUBLE, at, value);
+        at += Double.BYTES;
+        return this;
+    }
+
     void finish() {
         align(Long.BYTES);
         if (at != struct.byteSize()) {
