@@ -1,11 +1,13 @@
 package org.mamba4j.cli;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.mamba4j.UserError;
 import org.mamba4j.torch.train.ProgressLine;
 import org.mamba4j.torch.train.TrainConfig;
-import org.mamba4j.torch.train.TrainListener;
+import org.mamba4j.torch.train.TrainSession;
 import org.mamba4j.torch.train.Trainer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -37,6 +39,13 @@ final class TrainCommand implements Runnable {
     private boolean resume;
 
     @Option(
+            names = "--stop-after",
+            paramLabel = "MINUTES",
+            description =
+                    "Save and end after so many minutes, to go on later with --resume (default: at the run's end).")
+    private double minutes = Double.POSITIVE_INFINITY;
+
+    @Option(
             names = "--device",
             paramLabel = "cpu|cuda|cuda:N",
             description = "Where to train; the same as --set device=... (default: what the recipe says, or cpu).")
@@ -58,12 +67,22 @@ final class TrainCommand implements Runnable {
             all.add("precision=" + precision);
         }
         TrainConfig resolved = TrainConfig.load(config, all);
-        TrainListener listener = progressLine();
-        if (resume) {
-            Trainer.resume(resolved, listener);
-        } else {
-            Trainer.train(resolved, listener);
+        TrainSession session = TrainSession.of(progressLine()).with(new TaskMixtures());
+        if (minutes != Double.POSITIVE_INFINITY) {
+            session = session.atMost(limit());
         }
+        if (resume) {
+            Trainer.resume(resolved, session);
+        } else {
+            Trainer.train(resolved, session);
+        }
+    }
+
+    private Duration limit() {
+        if (!(minutes > 0 && minutes <= 1e6)) {
+            throw new UserError("--stop-after " + minutes + ": must be a number of minutes above 0");
+        }
+        return Duration.ofMillis(Math.round(minutes * 60_000));
     }
 
     static ProgressLine progressLine() {

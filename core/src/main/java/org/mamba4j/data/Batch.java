@@ -4,8 +4,9 @@ package org.mamba4j.data;
  * B sequences of L tokens, each with the token that should follow it. Arrays are row-major, belong to whoever asked
  * for the batch, and are not shared.
  *
- * <p>Sequences of different lengths, and tasks in which only some answers count, are told by weights: the loss is
- * Σ weight · loss / Σ weight. Positions that do not count (padding after a short sequence among them) have weight 0
+ * <p>Sequences of different lengths, and tasks in which some answers count more, are told by weights: the loss is
+ * Σ weight · loss, so a source whose weights are those of means (1 / n for each of n targets) has a sum of means for its
+ * loss, whatever else is added to it. Positions that do not count (padding after a short sequence among them) have weight 0
  * and any valid token as input and target; being causal, a model is not disturbed by what comes after.
  */
 public final class Batch {

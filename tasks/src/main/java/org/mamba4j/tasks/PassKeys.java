@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import org.mamba4j.text.Tokenizer;
 
@@ -61,9 +62,14 @@ final class PassKeys {
         List<Key> keys = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             Collections.swap(names, i, i + random.nextInt(names.size() - i));
-            keys.add(new Key(names.get(i), String.format("%0" + DIGITS + "d", random.nextInt(100_000))));
+            keys.add(new Key(names.get(i), digits(random)));
         }
         return keys;
+    }
+
+    /** As many as a key has. */
+    static String digits(SplittableRandom random) {
+        return String.format(Locale.ROOT, "%0" + DIGITS + "d", random.nextInt(100_000));
     }
 
     /** States the key, twice. */

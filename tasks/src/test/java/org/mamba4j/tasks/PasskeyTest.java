@@ -2,7 +2,6 @@ package org.mamba4j.tasks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -16,7 +15,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
-import org.mamba4j.data.Batch;
 import org.mamba4j.inference.FakeLanguageModel;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.text.Tokenizer;
@@ -145,71 +143,5 @@ class PasskeyTest {
         assertThat(image.getWidth()).isEqualTo(1600);
         assertThat(image.getRGB(230, 120) & 0xFFFFFF).isEqualTo(0x1F5AA6); // 100 %
         assertThat(image.getRGB(230, 240) & 0xFFFFFF).isEqualTo(0xF4F1EA); // 0 %
-    }
-
-    private static PasskeyMixture mixture(double answerWeight) {
-        return new PasskeyMixture(
-                TEXT,
-                BYTES,
-                List.of(new PasskeyMixture.Phase(0, 512, 3, 1), new PasskeyMixture.Phase(5, 1024, 2, 3)),
-                answerWeight,
-                11);
-    }
-
-    @Test
-    void aBatchFollowsFromItsNumberAndItsPhase() {
-        PasskeyMixture mixture = mixture(1);
-        assertThat(mixture.batch(4).length()).isEqualTo(512);
-        assertThat(mixture.batch(5).length()).isEqualTo(1024);
-        assertThat(mixture.batch(1_000_000).rows()).isEqualTo(2);
-        assertThat(mixture.batch(6).inputs()).isEqualTo(mixture(1).batch(6).inputs());
-        assertThat(mixture.batch(6).inputs()).isNotEqualTo(mixture.batch(7).inputs());
-    }
-
-    @Test
-    void everyQuestionComesAfterItsAnswerAndOnlyAnswersWeighMore() {
-        Pattern question = Pattern.compile(" What is the pass key of (\\w+)\\? The pass key of (\\w+) is (\\d{5})\\. ");
-        PasskeyMixture mixture = mixture(2);
-        int questions = 0;
-        for (int index = 0; index < 30; index++) {
-            Batch batch = mixture.batch(index);
-            double textWeight = 0;
-            double answerWeight = 0;
-            for (int row = 0; row < batch.rows(); row++) {
-                int from = row * batch.length();
-                int[] targets = Arrays.copyOfRange(batch.targets(), from, from + batch.length());
-                String text = new String(BYTES.decode(new int[] {batch.inputs()[from]}) + BYTES.decode(targets));
-                boolean[] answers = new boolean[batch.length()];
-                Matcher asked = question.matcher(text);
-                while (asked.find()) {
-                    questions++;
-                    String statement = " The pass key of " + asked.group(1) + " is " + asked.group(3) + ". Remember";
-                    assertThat(text.indexOf(statement)).isBetween(0, asked.start() - 1);
-                    Arrays.fill(answers, asked.start(3) - 1, asked.end(3) - 1, true);
-                }
-                for (int i = 0; i < answers.length; i++) {
-                    float weight = batch.weights()[from + i];
-                    textWeight += answers[i] ? 0 : weight;
-                    answerWeight += answers[i] ? weight : 0;
-                }
-            }
-            assertThat(textWeight).isCloseTo(1, within(1e-4));
-            assertThat(answerWeight).isCloseTo(2, within(1e-4));
-        }
-        assertThat(questions).isGreaterThan(30 * 2 * 2);
-    }
-
-    @Test
-    void aMixtureThatCannotBeIsRefused() {
-        List<PasskeyMixture.Phase> tooMany = List.of(new PasskeyMixture.Phase(0, 512, 1, 8));
-        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, tooMany, 1, 0))
-                .isInstanceOf(UserError.class)
-                .hasMessageContaining("8 keys");
-        List<PasskeyMixture.Phase> tooLong = List.of(new PasskeyMixture.Phase(0, 8192, 1, 1));
-        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, tooLong, 1, 0)).hasMessageContaining("7000 tokens");
-        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, List.of(), 1, 0))
-                .hasMessageContaining("batch 0");
-        List<PasskeyMixture.Phase> fine = List.of(new PasskeyMixture.Phase(0, 512, 1, 1));
-        assertThatThrownBy(() -> new PasskeyMixture(TEXT, BYTES, fine, 0, 0)).hasMessageContaining("answer weight");
     }
 }

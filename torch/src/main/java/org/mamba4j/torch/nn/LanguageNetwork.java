@@ -167,12 +167,12 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
     }
 
     /**
-     * Weighted mean of the cross entropy in nats.
+     * Weighted sum of the cross entropy in nats.
      *
      * @param ids (B, L) int64 in [0, V)
      * @param targets the token after each one (B, L) int64
-     * @param weights of each position (B, L) float32, not all 0
-     * @return a scalar: Σ weight · cross entropy / Σ weight
+     * @param weights of each position (B, L) float32
+     * @return a scalar: Σ weight · cross entropy
      */
     public Tensor loss(Tensor ids, Tensor targets, Tensor weights) {
         return checked(() -> crossEntropy(forward(ids), targets, weights));
@@ -192,8 +192,7 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
                 REDUCTION_NONE,
                 IGNORE_INDEX,
                 0.0); // (B·L)
-        Tensor weight = here(weights).reshape(-1);
-        return each.mul(weight).sum().div(weight.sum());
+        return each.mul(here(weights).reshape(-1)).sum();
     }
 
     /** (B, L, V) → (B · L, V), float32. */

@@ -21,7 +21,7 @@ final class BatchTensors {
         return Tensors.of(batch.weights(), batch.rows(), batch.length());
     }
 
-    /** Mean or weighted mean of the cross entropy, nats. */
+    /** Mean or weighted sum of the cross entropy, nats. */
     static Tensor loss(LanguageNetwork network, Batch batch) {
         return batch.isWeighted()
                 ? network.loss(inputs(batch), targets(batch), weights(batch))

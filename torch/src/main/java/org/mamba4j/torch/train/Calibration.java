@@ -3,12 +3,13 @@ package org.mamba4j.torch.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.mamba4j.data.Windows;
+import org.mamba4j.data.BatchSource;
 
 /**
  * How many steps fit into {@code schedule.minutes}: measured on a copy of the model that is thrown away, before the run,
  * so that the run itself has a fixed number of steps like any other, and its learning rate comes down in time. The
- * number is saved with the run; only choosing it depends on the machine.
+ * number is saved with the run; only choosing it depends on the machine. Measured on windows of text of the full length,
+ * whatever the run's mixture and lengths on the way: a token's cost hardly depends on either.
  */
 final class Calibration {
     /** Share of the run's time that warming up takes: until the kernels are compiled, a step takes several times as long. */
@@ -37,7 +38,7 @@ final class Calibration {
                 "measuring the speed of this machine for %.0f s, to choose the steps that take %s minutes",
                 warmup + measuring,
                 ConfigWriter.scalar(minutes)));
-        Windows windows = data.training();
+        BatchSource windows = data.text();
         try (Learner learner =
                 new Learner(config.model().config(data.tokenizer().vocabSize()), config)) {
             measure(learner, windows, warmup);
@@ -59,7 +60,7 @@ final class Calibration {
     }
 
     /** Seconds per step, the mean of the faster half: whatever disturbs a step makes it slower, never faster. */
-    private static double measure(Learner learner, Windows windows, double seconds) {
+    private static double measure(Learner learner, BatchSource windows, double seconds) {
         long start = System.nanoTime();
         List<Double> took = new ArrayList<>();
         while ((System.nanoTime() - start) / 1e9 < seconds || took.size() < LEAST_STEPS) {

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.checkpoint.Checkpoint;
@@ -79,6 +80,18 @@ final class Learner implements AutoCloseable {
                                 () -> (double) BatchTensors.loss(network, batch).item_float())))
                 * batch.rows()
                 * batch.length();
+    }
+
+    /** How the answers of a batch, which are what has a weight, are predicted. */
+    Answers answers(Batch batch) {
+        return translated(
+                "evaluation",
+                () -> NoGrad.call(() -> TensorScope.call(() -> {
+                    Tensor likeliest =
+                            network.forward(BatchTensors.inputs(batch)).argmax(new LongOptional(2), false);
+                    double loss = BatchTensors.loss(network, batch).item_float();
+                    return Answers.of(batch, Tensors.toLongs(likeliest), loss);
+                })));
     }
 
     /** Writes weights, optimiser and random state into a folder. */

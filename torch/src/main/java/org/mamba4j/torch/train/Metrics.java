@@ -45,6 +45,15 @@ public record Metrics(int step, long timeMillis, Map<String, Double> values) {
     /** exp(valid_loss). */
     public static final String VALID_PERPLEXITY = "valid_perplexity";
 
+    /** Mean loss on the answers of a mixture's tasks, on validation text, nats per token. */
+    public static final String VALID_ANSWER_LOSS = "valid_answer_loss";
+
+    /** Share of their tokens that are the likeliest ones. */
+    public static final String VALID_ANSWER_TOKENS = "valid_answer_tokens";
+
+    /** Share of the answers of which all tokens are. */
+    public static final String VALID_ANSWERS = "valid_answers";
+
     /** Copies {@code values}. */
     public Metrics {
         values = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(values));

@@ -126,6 +126,15 @@ public final class ProgressLine implements TrainListener {
                     perToken,
                     metrics.get(Metrics.VALID_PERPLEXITY)));
         }
+        double answers = metrics.get(Metrics.VALID_ANSWERS);
+        if (Double.isFinite(answers)) {
+            line(String.format(
+                    Locale.ROOT,
+                    "step %,d  answers: %.1f %% right, %.1f %% of their tokens",
+                    metrics.step(),
+                    100 * answers,
+                    100 * metrics.get(Metrics.VALID_ANSWER_TOKENS)));
+        }
     }
 
     @Override

@@ -39,6 +39,11 @@ final class StopSignal implements AutoCloseable {
         }
     }
 
+    /** Ends the session as Ctrl-C does, but for the process. */
+    void request() {
+        requested = true;
+    }
+
     /** Whether the process has been asked to end. */
     boolean isRequested() {
         return requested;

@@ -1,8 +1,10 @@
 package org.mamba4j.torch.train;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.mamba4j.UserError;
+import org.mamba4j.data.LengthCourse;
 import org.mamba4j.torch.kernel.Precision;
 
 /**
@@ -41,6 +43,7 @@ public record TrainConfig(
 
         ModelSection model,
         Data data,
+        Mixture mixture,
         Optimiser optimiser,
         Course schedule,
         Notes notes,
@@ -92,6 +95,16 @@ public record TrainConfig(
                     + ") must not exceed " + MAX_BATCH_TOKENS
                     + " tokens: use a smaller batch and optimiser.accumulate");
         }
+        try {
+            course();
+            mixture.keysByPhase();
+        } catch (UserError e) {
+            throw new UserError(source + ": " + e.getMessage(), e);
+        }
+        if (mixture.passkey() + mixture.documents() > 1) {
+            throw new UserError(source + ": mixture.passkey (" + mixture.passkey() + ") and mixture.documents ("
+                    + mixture.documents() + ") are shares of one whole: together they must not exceed 1");
+        }
         if (schedule.minLr() > optimiser.lr()) {
             throw new UserError(source + ": schedule.min_lr (" + schedule.minLr() + ") must not exceed optimiser.lr ("
                     + optimiser.lr() + ")");
@@ -109,6 +122,12 @@ public record TrainConfig(
                 schedule.shape(), optimiser.lr(), schedule.minLr(), schedule.warmupSteps(), schedule.steps());
     }
 
+    /** The shapes of the run's batches. */
+    LengthCourse course() {
+        return LengthsOnTheWay.parse(data.lengths(), data.length(), data.batch())
+                .course(schedule.steps(), optimiser.accumulate());
+    }
+
     /** The same with another length. */
     TrainConfig withSchedule(int steps, double minutes) {
         Course changed = new Course(schedule.shape(), steps, minutes, schedule.warmupSteps(), schedule.minLr());
@@ -120,6 +139,7 @@ public record TrainConfig(
                 precision,
                 model,
                 data,
+                mixture,
                 optimiser,
                 changed,
                 notes,
@@ -150,8 +170,20 @@ public record TrainConfig(
                     max = 0.9)
             double validFraction,
 
-            @Describe(value = "length of a training window", byDefault = "256", unit = "tokens", min = 1, max = 1 << 24)
+            @Describe(
+                    value = "length of a training window, and of those that validate",
+                    byDefault = "256",
+                    unit = "tokens",
+                    min = 1,
+                    max = 1 << 24)
             int length,
+
+            @Describe(
+                    value = "lengths on the way, as LENGTH@SHARE of the steps from which it holds, separated by commas;"
+                            + " each batch has batch x length tokens; constant is length throughout",
+                    byDefault = "constant",
+                    unit = "tokens")
+            String lengths,
 
             @Describe(
                     value = "windows that are computed at once",
@@ -160,6 +192,71 @@ public record TrainConfig(
                     min = 1,
                     max = 65536)
             int batch) {}
+
+    /** Sequences that ask for something which stands far back in them; what is left are windows of text. */
+    public record Mixture(
+            @Describe(
+                    value = "share of the sequences that state pass keys and ask for them later",
+                    byDefault = "0",
+                    min = 0,
+                    max = 1)
+            double passkey,
+
+            @Describe(
+                    value =
+                            "share of the sequences that list numbered documents and ask which of them answers a question",
+                    byDefault = "0",
+                    min = 0,
+                    max = 1)
+            double documents,
+
+            @Describe(
+                    value =
+                            "greatest number of keys in a sequence, for each of data.lengths, separated by commas; the last"
+                                    + " one holds on",
+                    byDefault = "1",
+                    unit = "keys")
+            String keys,
+
+            @Describe(
+                    value =
+                            "share of the sequences with keys whose text is made harder: numbers, the keys' names, dialogue",
+                    byDefault = "0",
+                    min = 0,
+                    max = 1)
+            double distractors,
+
+            @Describe(value = "paragraphs and questions in SQuAD's JSON layout, for documents", byDefault = "none")
+            String questions,
+
+            @Describe(
+                    value = "factor of the mean loss over answers; the mean loss over all else has 1",
+                    byDefault = "1",
+                    min = 1e-6,
+                    max = 1e6)
+            double answerWeight) {
+
+        /** Whether there is anything but text. */
+        public boolean asks() {
+            return passkey + documents > 0;
+        }
+
+        /**
+         * {@code keys} as numbers.
+         *
+         * @throws UserError if they are none
+         */
+        public List<Integer> keysByPhase() {
+            try {
+                return Arrays.stream(keys.split(",", -1))
+                        .map(text -> Integer.valueOf(text.strip()))
+                        .toList();
+            } catch (NumberFormatException e) {
+                throw new UserError(
+                        "mixture.keys: " + keys + ": must be whole numbers separated by commas, such as 1,3,6,8", e);
+            }
+        }
+    }
 
     /** How gradients become weights: AdamW. */
     public record Optimiser(

@@ -12,20 +12,25 @@ import org.mamba4j.UserError;
 /**
  * Trains a language model: the way in.
  *
- * <p>A run is a folder. One call is a session of it, which ends with the last step, with Ctrl-C (after the step at hand,
- * with a checkpoint) or with the process; the next session continues bit for bit where the newest checkpoint stands.
+ * <p>A run is a folder. One call is a session of it, which ends with the last step, with its time or Ctrl-C (after the
+ * step at hand, with a checkpoint) or with the process; the next session continues bit for bit where the newest checkpoint stands.
  */
 public final class Trainer {
     private Trainer() {}
 
     /**
-     * Starts a new run and carries it to its end, or to Ctrl-C.
+     * Starts a new run and carries it to its end, to that of the session's time, or to Ctrl-C.
      *
      * @throws UserError if the run folder already holds a run, the configuration does not fit the data, something
      *     cannot be written, or the loss is no number any more
      */
+    public static TrainResult train(TrainConfig config, TrainSession session) {
+        return run(config, false, session);
+    }
+
+    /** The same on text alone, to the run's end. */
     public static TrainResult train(TrainConfig config, TrainListener listener) {
-        return session(config, false, listener);
+        return train(config, TrainSession.of(listener));
     }
 
     /**
@@ -35,17 +40,22 @@ public final class Trainer {
      * @throws UserError as {@link #train}, and if the configuration differs from the run's in a key that decides its
      *     result
      */
-    public static TrainResult resume(TrainConfig config, TrainListener listener) {
-        return session(config, true, listener);
+    public static TrainResult resume(TrainConfig config, TrainSession session) {
+        return run(config, true, session);
     }
 
-    private static TrainResult session(TrainConfig given, boolean resume, TrainListener listener) {
+    /** The same on text alone, to the run's end. */
+    public static TrainResult resume(TrainConfig config, TrainListener listener) {
+        return resume(config, TrainSession.of(listener));
+    }
+
+    private static TrainResult run(TrainConfig given, boolean resume, TrainSession session) {
         try (RunFolder folder = RunFolder.open(given.out())) {
             if (!resume && folder.hasRun()) {
                 throw new UserError(folder.path() + " already holds a run: continue it with --resume, or give another"
                         + " folder with --set out=FOLDER");
             }
-            return locked(given, folder, listener);
+            return locked(given, folder, session);
         } catch (IOException e) {
             throw new UserError(
                     "cannot write to the run folder " + given.out() + " (" + RunFolder.reason(e)
@@ -54,7 +64,8 @@ public final class Trainer {
         }
     }
 
-    private static TrainResult locked(TrainConfig given, RunFolder folder, TrainListener listener) throws IOException {
+    private static TrainResult locked(TrainConfig given, RunFolder folder, TrainSession session) throws IOException {
+        TrainListener listener = session.listener();
         Checkpoints checkpoints = Checkpoints.of(folder.path());
         checkpoints.sweep();
         boolean begun = folder.hasRun() && Files.exists(folder.file(RunFolder.CONFIG));
@@ -67,7 +78,7 @@ public final class Trainer {
                     listener.note("no checkpoint in " + folder.path() + " yet: starting with the first step");
                 }
                 TrainConfig config = begun ? merged : Calibration.resolve(merged, data, listener);
-                run = new TrainingRun(config, folder, data, from, listener);
+                run = new TrainingRun(config, folder, data, from, session);
             } catch (IOException | RuntimeException e) {
                 data.discard();
                 throw e;

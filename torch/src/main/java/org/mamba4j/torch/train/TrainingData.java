@@ -7,9 +7,13 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.Corpus;
+import org.mamba4j.data.CourseWindows;
+import org.mamba4j.data.LengthCourse;
 import org.mamba4j.data.Split;
 import org.mamba4j.data.TokenFile;
+import org.mamba4j.data.TokenView;
 import org.mamba4j.data.Windows;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
@@ -18,6 +22,9 @@ import org.mamba4j.text.Tokenizers;
 final class TrainingData implements AutoCloseable {
     /** The {@code data.tokenizer} that needs no file. */
     static final String BYTES = "bytes";
+
+    /** Tells the questions of validation from those of training. */
+    private static final long QUESTIONS = 0x5EEDL;
 
     private static final List<String> OWN_FILES = List.of(
             RunFolder.CONFIG,
@@ -31,7 +38,7 @@ final class TrainingData implements AutoCloseable {
     private final TokenFile file;
     private final boolean made;
     private final Split split;
-    private final Windows training;
+    private final Windows text;
     private final @Nullable Windows validation;
 
     private TrainingData(Tokenizer tokenizer, TokenFile file, TrainConfig config, boolean made) {
@@ -40,7 +47,7 @@ final class TrainingData implements AutoCloseable {
         this.file = file;
         this.made = made;
         this.split = Split.of(file, data.validFraction(), config.seed());
-        this.training = Windows.shuffled(split.train(), data.length(), data.batch(), config.seed());
+        this.text = Windows.shuffled(split.train(), data.length(), data.batch(), config.seed());
         int windows = config.evaluation().windows();
         this.validation = windows == 0 ? null : Windows.sequential(split.valid(), data.length(), data.batch(), windows);
     }
@@ -94,9 +101,31 @@ final class TrainingData implements AutoCloseable {
         return file.contentFingerprint();
     }
 
-    /** Endless, in an order that follows from the seed. */
-    Windows training() {
-        return training;
+    /** Endless windows of the training text in an order that follows from the seed, all of {@code data.length}. */
+    BatchSource text() {
+        return text;
+    }
+
+    /** What is trained on, batch by batch; its steps are known. */
+    BatchSource training(TrainConfig config, Mixtures mixtures) {
+        double answers = config.mixture().answerWeight();
+        return config.mixture().asks()
+                ? mixtures.make(order(config, split.train(), config.course(), 1, answers, config.seed()))
+                : new CourseWindows(split.train(), config.course(), config.seed());
+    }
+
+    /** Sequences of the validation text in which answers alone count; none where the mixture asks nothing. */
+    Optional<BatchSource> questions(TrainConfig config, Mixtures mixtures) {
+        if (!config.mixture().asks() || validation == null) {
+            return Optional.empty();
+        }
+        LengthCourse shape = config.course().atItsEnd();
+        return Optional.of(mixtures.make(order(config, split.valid(), shape, 0, 1, config.seed() ^ QUESTIONS)));
+    }
+
+    private Mixtures.Order order(
+            TrainConfig config, TokenView text, LengthCourse course, double textWeight, double answers, long seed) {
+        return new Mixtures.Order(text, tokenizer, course, config.mixture(), textWeight, answers, seed);
     }
 
     /** The same ones every time; none where none are to be evaluated. */

@@ -4,11 +4,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.Windows;
 import org.mamba4j.torch.train.TrainListener.Progress;
 import org.mamba4j.torch.train.TrainerState.Evaluation;
@@ -32,7 +34,9 @@ final class TrainingRun implements AutoCloseable {
     private final Learner learner;
     private final Checkpoints checkpoints;
     private final MetricsLog log;
-    private final Windows train;
+    private final BatchSource train;
+    private final Optional<BatchSource> questions;
+    private final Duration atMost;
     private final int steps;
 
     private int step;
@@ -61,15 +65,17 @@ final class TrainingRun implements AutoCloseable {
             RunFolder folder,
             TrainingData data,
             Optional<Checkpoints.Saved> from,
-            TrainListener listener)
+            TrainSession session)
             throws IOException {
         this.config = config;
-        this.listener = listener;
+        this.listener = session.listener();
+        this.atMost = session.atMost();
         this.folder = folder;
         this.data = data;
         this.checkpoints = Checkpoints.of(folder.path());
         this.steps = config.schedule().steps();
-        this.train = data.training();
+        this.train = data.training(config, session.mixtures());
+        this.questions = data.questions(config, session.mixtures());
         this.learner = new Learner(config.model().config(data.tokenizer().vocabSize()), config);
         try {
             if (from.isPresent()) {
@@ -112,6 +118,7 @@ final class TrainingRun implements AutoCloseable {
                 data.split().valid().size(),
                 step));
         boolean finished = step >= steps;
+        long begun = System.nanoTime();
         try (StopSignal stop = new StopSignal()) {
             if (step > 0 && validStep < step && (finished || isSaveDue() || isEvaluationDue()) && evaluate(stop)) {
                 // The session before was asked to stop while it evaluated this step.
@@ -121,6 +128,9 @@ final class TrainingRun implements AutoCloseable {
             while (!finished && !stop.isRequested()) {
                 step();
                 finished = step == steps;
+                if (Duration.ofNanos(System.nanoTime() - begun).compareTo(atMost) >= 0) {
+                    stop.request();
+                }
                 boolean save = finished || isSaveDue() || stop.isRequested();
                 if (step % config.metrics().every() == 0 || finished) {
                     logTraining();
@@ -231,8 +241,7 @@ final class TrainingRun implements AutoCloseable {
         double bits = loss / Math.log(2);
         double tokensPerByte =
                 data.split().valid().size() / (double) data.split().valid().textBytes();
-        valid = new Evaluation(loss, bits * tokensPerByte);
-        validStep = step;
+        Evaluation measured = new Evaluation(loss, bits * tokensPerByte);
         if (!Double.isFinite(loss)) {
             throw new UserError("step " + step + ": the validation loss is " + loss
                     + "; continue from an earlier checkpoint with --resume and a smaller --set optimiser.lr");
@@ -240,9 +249,31 @@ final class TrainingRun implements AutoCloseable {
         Map<String, Double> values = new LinkedHashMap<>();
         values.put(Metrics.VALID_LOSS, loss);
         values.put(Metrics.VALID_BITS_PER_TOKEN, bits);
-        values.put(Metrics.VALID_BITS_PER_BYTE, valid.bitsPerByte());
+        values.put(Metrics.VALID_BITS_PER_BYTE, measured.bitsPerByte());
         values.put(Metrics.VALID_PERPLEXITY, Math.exp(loss));
+        if (questions.isPresent() && !addAnswers(questions.get(), values, stop)) {
+            valid = Evaluation.NONE;
+            return false;
+        }
+        valid = measured;
+        validStep = step;
         add(values);
+        return true;
+    }
+
+    /** @return whether all were asked */
+    private boolean addAnswers(BatchSource source, Map<String, Double> values, StopSignal stop) {
+        int batches = Math.ceilDiv(config.evaluation().windows(), config.data().batch());
+        Answers all = Answers.NONE;
+        for (int i = 0; i < batches; i++) {
+            if (stop.isRequested()) {
+                return false;
+            }
+            all = all.and(learner.answers(source.batch(i)));
+        }
+        values.put(Metrics.VALID_ANSWER_LOSS, all.meanLoss());
+        values.put(Metrics.VALID_ANSWER_TOKENS, all.shareOfTokens());
+        values.put(Metrics.VALID_ANSWERS, all.shareOfAnswers());
         return true;
     }
 

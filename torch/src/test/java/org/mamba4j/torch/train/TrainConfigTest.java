@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
+import org.mamba4j.data.LengthCourse;
 import org.mamba4j.model.MambaConfig;
 
 class TrainConfigTest {
@@ -118,6 +119,41 @@ class TrainConfigTest {
         assertThatThrownBy(() -> load(LEAST, "data.length=16777216", "data.batch=65536"))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("data.batch (65536) times data.length (16777216) must not exceed 268435456");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    data.lengths=512            | is not LENGTH@SHARE
+                    data.lengths=64@0,          | is not LENGTH@SHARE
+                    data.lengths=64@0,256@1     | shares must begin with 0, rise, and be below 1
+                    data.lengths=64@0.1,256@0.5 | shares must begin with 0
+                    data.lengths=64@0,128@0.5   | the last length must be data.length, 256
+                    data.lengths=100@0,256@0.5  | do not divide into sequences of 100
+                    mixture.keys=1,many         | must be whole numbers
+                    mixture.passkey=0.7         | together they must not exceed 1
+                    """)
+    void aCourseOrMixtureThatCannotBeIsRefused(String override, String message) {
+        assertThatThrownBy(() -> load(LEAST, "mixture.documents=0.4", override))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("test.yaml: ")
+                .hasMessageContaining(message);
+    }
+
+    @Test
+    void lengthsFollowTheStepsAtConstantTokens() throws IOException {
+        TrainConfig config = load(
+                LEAST,
+                "data.length=1024",
+                "data.batch=2",
+                "data.lengths=64@0, 256@0.065, 1024@0.5",
+                "schedule.steps=200",
+                "optimiser.accumulate=3");
+        assertThat(config.course().phases())
+                .containsExactly(
+                        new LengthCourse.Phase(0, 64, 32),
+                        new LengthCourse.Phase(39, 256, 8),
+                        new LengthCourse.Phase(300, 1024, 2));
+        assertThat(config.mixture().asks()).isFalse();
     }
 
     @Test

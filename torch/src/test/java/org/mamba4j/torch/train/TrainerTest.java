@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +21,7 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.CourseWindows;
 import org.mamba4j.torch.TensorScope;
 
 class TrainerTest {
@@ -74,6 +76,73 @@ class TrainerTest {
 
         assertThat(result.finished()).isTrue();
         assertSameRun(folder.resolve("whole"), folder.resolve("broken"));
+    }
+
+    @Test
+    void aRunWhoseSequencesGetLongerEndsWithTheSameBitsToo() throws IOException {
+        String[] keys = {"data.lengths=8@0,16@0.3,32@0.6", "schedule.steps=12", "mixture.passkey=0.5"};
+        List<String> asked = new ArrayList<>();
+        Mixtures mixtures = order -> {
+            asked.add(order.textWeight() + " " + order.answerWeight());
+            BatchSource text = new CourseWindows(order.text(), order.course(), order.seed());
+            return new Weighted(text, order.textWeight());
+        };
+        TrainSession session = TrainSession.of(TrainListener.SILENT).with(mixtures);
+        Trainer.train(TinyRuns.config(folder, "whole", keys), session);
+        assertThat(asked).containsExactly("1.0 1.0", "0.0 1.0");
+
+        TrainConfig config = TinyRuns.config(folder, "broken", keys);
+        // In the first phase, at the border of the second, in the last.
+        for (int step : new int[] {3, 5, 11}) {
+            assertThatThrownBy(() -> Trainer.resume(
+                            config, TrainSession.of(new Breaks(step)).with(mixtures)))
+                    .isInstanceOf(Broken.class);
+        }
+        Trainer.resume(config, session);
+        assertSameRun(folder.resolve("whole"), folder.resolve("broken"));
+        Metrics last = Metrics.of(folder.resolve("whole")).getLast();
+        assertThat(last.get(Metrics.VALID_ANSWER_LOSS)).isBetween(0.1, 20.0);
+        assertThat(last.get(Metrics.VALID_ANSWER_TOKENS)).isBetween(0.0, 1.0);
+    }
+
+    /** Every fourth target is an answer. */
+    private record Weighted(BatchSource text, double textWeight) implements BatchSource {
+        @Override
+        public Batch batch(long index) {
+            Batch batch = text.batch(index);
+            float[] weights = new float[batch.inputs().length];
+            for (int i = 0; i < weights.length; i++) {
+                weights[i] = (float) (i % 4 == 0 ? 1 : textWeight) / weights.length;
+            }
+            return Batch.weighted(batch.rows(), batch.inputs(), batch.targets(), weights);
+        }
+
+        @Override
+        public long batchesPerEpoch() {
+            return Long.MAX_VALUE;
+        }
+
+        @Override
+        public int vocabSize() {
+            return text.vocabSize();
+        }
+    }
+
+    @Test
+    void aSessionEndsWithItsTimeAndTheNextGoesOn() throws IOException {
+        Trainer.train(TinyRuns.config(folder, "whole"), TrainListener.SILENT);
+        TrainConfig config = TinyRuns.config(folder, "parts");
+        Notes notes = new Notes();
+        TrainResult first = Trainer.train(config, TrainSession.of(notes).atMost(Duration.ofNanos(1)));
+        assertThat(first.finished()).isFalse();
+        assertThat(first.step())
+                .as("a session gets somewhere however short its time")
+                .isEqualTo(1);
+        assertThat(notes.lines)
+                .anyMatch(l -> l.startsWith("stopped as asked: step 1 of 24 is saved in ")
+                        && l.endsWith("continue with --resume"));
+        assertThat(Trainer.resume(config, TrainListener.SILENT).finished()).isTrue();
+        assertSameRun(folder.resolve("whole"), folder.resolve("parts"));
     }
 
     @Test
@@ -223,7 +292,7 @@ class TrainerTest {
         try (RunFolder run = RunFolder.open(config.out());
                 TrainingData data = TrainingData.open(config, run);
                 Learner learner = new Learner(config.model().config(256), config)) {
-            var train = data.training();
+            var train = data.training(config, Mixtures.NONE);
             for (int step = 0; step < 3; step++) {
                 learner.step(step, train);
             }

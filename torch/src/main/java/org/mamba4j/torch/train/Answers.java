@@ -1,0 +1,74 @@
+package org.mamba4j.torch.train;
+
+import org.mamba4j.data.Batch;
+
+/**
+ * How a model answers: an answer is a run of targets that have a weight.
+ *
+ * @param loss sum over batches of the weighted loss
+ * @param batches how many there were
+ * @param tokens tokens of all answers
+ * @param tokensRight those that the model holds for the likeliest
+ * @param answers answers
+ * @param answersRight those of which all tokens are
+ */
+record Answers(double loss, int batches, long tokens, long tokensRight, long answers, long answersRight) {
+    static final Answers NONE = new Answers(0, 0, 0, 0, 0, 0);
+
+    /**
+     * @param likeliest token at each position (B, L)
+     * @param loss of the batch
+     */
+    static Answers of(Batch batch, long[] likeliest, double loss) {
+        Answers all = NONE;
+        for (int row = 0; row < batch.rows(); row++) {
+            all = all.and(ofRow(batch, likeliest, row * batch.length()));
+        }
+        return new Answers(loss, 1, all.tokens, all.tokensRight, all.answers, all.answersRight);
+    }
+
+    private static Answers ofRow(Batch batch, long[] likeliest, int from) {
+        long tokens = 0;
+        long tokensRight = 0;
+        long answers = 0;
+        long answersRight = 0;
+        boolean right = true;
+        for (int i = from; i < from + batch.length(); i++) {
+            if (batch.weights()[i] == 0) {
+                continue;
+            }
+            boolean same = likeliest[i] == batch.targets()[i];
+            tokens++;
+            tokensRight += same ? 1 : 0;
+            right &= same;
+            if (i + 1 == from + batch.length() || batch.weights()[i + 1] == 0) {
+                answers++;
+                answersRight += right ? 1 : 0;
+                right = true;
+            }
+        }
+        return new Answers(0, 0, tokens, tokensRight, answers, answersRight);
+    }
+
+    Answers and(Answers more) {
+        return new Answers(
+                loss + more.loss,
+                batches + more.batches,
+                tokens + more.tokens,
+                tokensRight + more.tokensRight,
+                answers + more.answers,
+                answersRight + more.answersRight);
+    }
+
+    double meanLoss() {
+        return loss / batches;
+    }
+
+    double shareOfTokens() {
+        return (double) tokensRight / tokens;
+    }
+
+    double shareOfAnswers() {
+        return (double) answersRight / answers;
+    }
+}
