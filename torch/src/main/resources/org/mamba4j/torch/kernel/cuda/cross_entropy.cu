@@ -44,7 +44,7 @@
 #define KEEP 1
 #endif
 #define IGNORED (-100)
-#define LOWEST (-1e38f)                             // where a maximum starts: finite also when multiplied by LOG2E
+#define LOWEST (-3.4028235e38f)                     // where a maximum starts: -inf less itself would not be a number
 
 constexpr int E = 16 / sizeof(io_t);                // elements of 16 bytes
 constexpr int CHUNKS = ceil_div(VOCABULARY + (ALIGNED ? 0 : E - 1), E);
@@ -127,10 +127,9 @@ struct Mass {
             sum *= fast_exp2((max - top) * LOG2E);
             max = top;
         }
-        const float shift = -max * LOG2E;
         float part = 0.f;
 #pragma unroll
-        for (int i = 0; i < E; i++) part += fast_exp2(fmaf(x[i], LOG2E, shift));
+        for (int i = 0; i < E; i++) part += fast_exp2((x[i] - max) * LOG2E);
         sum += part;
     }
 
@@ -169,9 +168,8 @@ struct Target {
 
 // The gradient of chunk k from its logits x.
 __device__ __forceinline__ void differentiate(const Row &row, int k, const Mass &m, float share, const Target &t, float (&x)[E]) {
-    const float shift = -m.max * LOG2E;
 #pragma unroll
-    for (int i = 0; i < E; i++) x[i] = fast_exp2(fmaf(x[i], LOG2E, shift)) * share;
+    for (int i = 0; i < E; i++) x[i] = fast_exp2((x[i] - m.max) * LOG2E) * share;
     const i64 at = t.index + row.before;
     if (t.valid && at / E == k) {
 #pragma unroll

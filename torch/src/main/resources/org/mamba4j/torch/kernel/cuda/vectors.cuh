@@ -51,23 +51,23 @@ __device__ __forceinline__ void store4(T *p, const Four &f, i64 valid) {
         if (i < valid) put(p + i, f.v[i]);
 }
 
-// The sum over the lanes whose numbers differ in the bits below LANES, the same bits in each of them.
-template <int LANES, typename T>
+// The sum over the lanes whose numbers differ in the bits below COUNT, the same bits in each of them.
+template <int COUNT, typename T>
 __device__ __forceinline__ T warp_sum(T x) {
 #pragma unroll
-    for (int bit = 1; bit < LANES; bit *= 2) x += __shfl_xor_sync(0xffffffffu, x, bit);
+    for (int bit = 1; bit < COUNT; bit *= 2) x += __shfl_xor_sync(0xffffffffu, x, bit);
     return x;
 }
 
-// The sum over the block's THREADS threads, in each of them. `room` has a place for each warp.
-template <int THREADS, typename T>
+// The sum over the block's COUNT threads, in each of them. `room` has a place for each warp.
+template <int COUNT, typename T>
 __device__ __forceinline__ T block_sum(T x, T *room) {
     x = warp_sum<32>(x);
     if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = x;
     __syncthreads();
     x = 0;
 #pragma unroll
-    for (int i = 0; i < THREADS / 32; i++) x += room[i];
+    for (int i = 0; i < COUNT / 32; i++) x += room[i];
     __syncthreads();                                // so that `room` can be used again
     return x;
 }
