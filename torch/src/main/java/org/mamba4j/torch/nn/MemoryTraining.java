@@ -1,10 +1,14 @@
 package org.mamba4j.torch.nn;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
@@ -88,24 +92,34 @@ public final class MemoryTraining implements NotePolicy {
         return price;
     }
 
-    /** What each layer with a memory did; waits for the device. */
+    /** What each layer with a memory did; waits for the device, once. */
     public List<Statistics> statistics() {
-        return seen.entrySet().stream()
-                .map(entry -> {
-                    LayerActivity a = entry.getValue();
-                    return new Statistics(
-                            entry.getKey(),
-                            value(a.noteRate()),
-                            value(a.meanGate()),
-                            value(a.meanScore()),
-                            value(a.attentionOnNotes()),
-                            value(a.attentionBelow()));
-                })
-                .toList();
-    }
-
-    private static double value(Tensor scalar) {
-        return scalar.defined() ? scalar.item_float() : Double.NaN;
+        if (seen.isEmpty()) {
+            return List.of();
+        }
+        float[] values = TensorScope.call(() -> {
+            TensorVector all = new TensorVector();
+            for (LayerActivity layer : seen.values()) {
+                for (Tensor tensor : layer.all()) {
+                    all.push_back(
+                            tensor.defined()
+                                    ? tensor.detach().to(ScalarType.Float)
+                                    : layer.meanGate()
+                                            .detach()
+                                            .to(ScalarType.Float)
+                                            .mul(new Scalar(Double.NaN)));
+                }
+            }
+            return Tensors.toFloats(torch.stack(all));
+        });
+        List<Statistics> statistics = new ArrayList<>();
+        int at = 0;
+        for (int layer : seen.keySet()) {
+            statistics.add(
+                    new Statistics(layer, values[at + 1], values[at], values[at + 2], values[at + 3], values[at + 4]));
+            at += 5;
+        }
+        return statistics;
     }
 
     @Override
@@ -149,8 +163,7 @@ public final class MemoryTraining implements NotePolicy {
 
     @Override
     public void observe(int index, LayerActivity a, TensorScope layer) {
-        for (Tensor tensor :
-                List.of(a.meanGate(), a.noteRate(), a.meanScore(), a.attentionOnNotes(), a.attentionBelow())) {
+        for (Tensor tensor : a.all()) {
             if (tensor.defined()) {
                 layer.promote(tensor);
             }

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.nn;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.torch.TensorScope;
@@ -50,7 +51,12 @@ interface NotePolicy extends NoteSelection.Capacity {
      * @param attentionBelow share of attention that notes of layers below got, or absent
      */
     record LayerActivity(
-            Tensor meanGate, Tensor noteRate, Tensor meanScore, Tensor attentionOnNotes, Tensor attentionBelow) {}
+            Tensor meanGate, Tensor noteRate, Tensor meanScore, Tensor attentionOnNotes, Tensor attentionBelow) {
+        /** All of them, in that order. */
+        List<Tensor> all() {
+            return List.of(meanGate, noteRate, meanScore, attentionOnNotes, attentionBelow);
+        }
+    }
 
     /** As the configuration says and nothing else. */
     static NotePolicy inference(MemoryConfig memory) {

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.train;
 
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.data.Batch;
@@ -15,6 +16,7 @@ final class AutogradDescent implements Descent {
     private final TrainConfig config;
     private final Schedule schedule;
     private final AdamW optimiser;
+    private List<MemoryTraining.Statistics> notes = List.of();
 
     AutogradDescent(LanguageNetwork network, TrainConfig config) {
         this.network = network;
@@ -29,6 +31,7 @@ final class AutogradDescent implements Descent {
     public Step step(int step, BatchSource source) {
         int accumulate = config.optimiser().accumulate();
         optimiser.zeroGradients();
+        notes = List.of();
         double sum = 0;
         for (int micro = 0; micro < accumulate; micro++) {
             Batch batch = source.batch((long) step * accumulate + micro);
@@ -67,7 +70,15 @@ final class AutogradDescent implements Descent {
         Tensor loss = batch.isWeighted()
                 ? memory.loss(inputs, targets, BatchTensors.weights(batch), training)
                 : memory.loss(inputs, targets, training);
+        if (config.isMeasured(step + 1)) {
+            notes = training.statistics(); // of the last of several batches
+        }
         return stage.priced(loss, training);
+    }
+
+    @Override
+    public List<MemoryTraining.Statistics> notes() {
+        return notes;
     }
 
     @Override

@@ -1,8 +1,10 @@
 package org.mamba4j.torch.train;
 
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.torch.nn.MemoryTraining;
 
 /** One way to make steps of gradient descent on a network: gradients, clipping and the optimiser's update. */
 interface Descent extends AutoCloseable {
@@ -25,6 +27,14 @@ interface Descent extends AutoCloseable {
      * @param source its batches are those from {@code step · accumulate} on
      */
     Step step(int step, BatchSource source);
+
+    /**
+     * What each layer's memory did in the last step, if that is one whose metrics are written; empty after others, and
+     * for networks that take no notes.
+     */
+    default List<MemoryTraining.Statistics> notes() {
+        return List.of();
+    }
 
     /** The optimiser's float32 tensors by name, for checkpoints; to be written only in place. */
     Map<String, Tensor> state();

@@ -26,6 +26,7 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
+import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 
 /** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
@@ -70,6 +71,11 @@ final class Learner implements AutoCloseable {
     /** As {@link Descent#step}. */
     Descent.Step step(int step, BatchSource source) {
         return translated("training step " + (step + 1), () -> descent.step(step, source));
+    }
+
+    /** As {@link Descent#notes}. */
+    List<MemoryTraining.Statistics> notes() {
+        return descent.notes();
     }
 
     /** Sum over the batch's tokens of the loss in nats, without a gradient. */

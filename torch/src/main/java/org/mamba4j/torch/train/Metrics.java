@@ -54,6 +54,21 @@ public record Metrics(int step, long timeMillis, Map<String, Double> values) {
     /** Share of the answers of which all tokens are. */
     public static final String VALID_ANSWERS = "valid_answers";
 
+    /** Of a layer, as {@code layers.I.note_rate}: share of the tokens that were noted in the step. */
+    public static final String NOTE_RATE = "note_rate";
+
+    /** Of a layer: mean gate of its tokens, σ of their scores. */
+    public static final String MEAN_GATE = "mean_gate";
+
+    /** Of a layer: mean score of its tokens. */
+    public static final String MEAN_SCORE = "mean_score";
+
+    /** Of a layer: share of its attention that went to its own notes, not to nothing. */
+    public static final String ATTENTION_ON_NOTES = "attention_on_notes";
+
+    /** Of a layer: share of its attention that went to notes of layers below. */
+    public static final String ATTENTION_BELOW = "attention_below";
+
     /** Copies {@code values}. */
     public Metrics {
         values = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(values));

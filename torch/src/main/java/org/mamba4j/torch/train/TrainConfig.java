@@ -122,6 +122,11 @@ public record TrainConfig(
                 schedule.shape(), optimiser.lr(), schedule.minLr(), schedule.warmupSteps(), schedule.steps());
     }
 
+    /** Whether metrics are written after {@code step} steps. */
+    boolean isMeasured(int step) {
+        return step % metrics.every() == 0 || step == schedule.steps();
+    }
+
     /** The shapes of the run's batches. */
     LengthCourse course() {
         return LengthsOnTheWay.parse(data.lengths(), data.length(), data.batch())

@@ -37,6 +37,7 @@ final class TrainingRun implements AutoCloseable {
     private final BatchSource train;
     private final Optional<BatchSource> questions;
     private final Duration atMost;
+    private final NoteMetrics noteMetrics;
     private final int steps;
 
     private int step;
@@ -69,6 +70,7 @@ final class TrainingRun implements AutoCloseable {
             throws IOException {
         this.config = config;
         this.listener = session.listener();
+        this.noteMetrics = new NoteMetrics(session.listener());
         this.atMost = session.atMost();
         this.folder = folder;
         this.data = data;
@@ -132,7 +134,7 @@ final class TrainingRun implements AutoCloseable {
                     stop.request();
                 }
                 boolean save = finished || isSaveDue() || stop.isRequested();
-                if (step % config.metrics().every() == 0 || finished) {
+                if (config.isMeasured(step)) {
                     logTraining();
                 }
                 boolean evaluated = (save || isEvaluationDue()) && evaluate(stop);
@@ -209,6 +211,7 @@ final class TrainingRun implements AutoCloseable {
         values.put(
                 Metrics.TOKENS_PER_SECOND, stepsSinceLine * config.tokensPerStep() / Math.max(1e-9, secondsSinceLine));
         values.put(Metrics.SECONDS, seconds);
+        noteMetrics.add(learner.notes(), (double) (step - 1) / steps, values);
         lossSum = 0;
         lossCount = 0;
         secondsSinceLine = 0;
