@@ -49,8 +49,13 @@ final class ConfigReader {
     }
 
     static <T extends Record> T read(Class<T> type, Path file, List<String> overrides) {
-        ConfigReader reader = new ConfigReader(file.toString());
-        ObjectNode tree = reader.parse(text(file));
+        return read(type, text(file), file.toString(), overrides);
+    }
+
+    /** The same of a text; errors call it {@code source}. */
+    static <T extends Record> T read(Class<T> type, String yaml, String source, List<String> overrides) {
+        ConfigReader reader = new ConfigReader(source);
+        ObjectNode tree = reader.parse(yaml);
         for (String override : overrides) {
             reader.apply(override, tree, type);
         }

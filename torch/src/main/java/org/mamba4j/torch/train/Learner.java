@@ -26,6 +26,7 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
+import org.mamba4j.torch.nn.Mamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 
@@ -48,11 +49,17 @@ final class Learner implements AutoCloseable {
                 () -> LanguageNetwork.create(
                         model, MambaKernels.on(config.device(), config.precision(), threads), config.seed()));
         try {
-            descent = translated("making the optimiser", () -> new AutogradDescent(network, config));
+            descent = translated("making the optimiser", () -> descent(network, config));
         } catch (RuntimeException e) {
             network.close();
             throw e;
         }
+    }
+
+    private static Descent descent(LanguageNetwork network, TrainConfig config) {
+        return network instanceof Mamba mamba && mamba.kernels().isCuda()
+                ? new GraphDescent(mamba, config)
+                : new AutogradDescent(network, config);
     }
 
     /** Runs {@code computation}; libtorch's exceptions become ours. */

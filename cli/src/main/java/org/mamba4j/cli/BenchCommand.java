@@ -1,0 +1,22 @@
+package org.mamba4j.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "bench",
+        description = "Measure how fast this machine trains and runs models.",
+        synopsisSubcommandLabel = "WHAT",
+        subcommands = {BenchTrainCommand.class},
+        footer = {"", "Example:  ./mamba4j bench train --device cuda --precision bfloat16"})
+final class BenchCommand implements Runnable {
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private CommandSpec spec;
+
+    @Override
+    public void run() {
+        spec.commandLine().usage(System.out);
+    }
+}

@@ -1,0 +1,148 @@
+package org.mamba4j.torch.train;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.BatchSource;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.kernel.CudaAdamW;
+import org.mamba4j.torch.kernel.TrainedWeight;
+import org.mamba4j.torch.nn.Mamba;
+import org.mamba4j.torch.nn.MambaPass;
+import org.mamba4j.torch.nn.Parameter;
+
+/**
+ * Steps of a Mamba on a GPU: gradients by {@link MambaPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
+ * replayed, since the kernels of a small model run for less time than their launches take.
+ *
+ * <p>What a recorded step reads and writes keeps its address: token ids, targets and weights of the batch at hand, the
+ * learning rate, the loss. Whether loss and gradient are numbers is decided on the GPU, before weights change; the host
+ * waits once a step, to read both.
+ */
+final class GraphDescent implements Descent {
+    private final TrainConfig config;
+    private final Schedule schedule;
+    private final Mamba network;
+    private final MambaPass pass;
+    private final CudaAdamW optimiser;
+    private final Map<String, Tensor> state = new LinkedHashMap<>();
+    private final Tensor losses;
+    private final RecordedWork update;
+    private BatchMemory memory = BatchMemory.NONE;
+    private RecordedWork gradients = RecordedWork.NONE;
+
+    GraphDescent(Mamba network, TrainConfig config) {
+        this.config = config;
+        this.schedule = config.rates();
+        this.network = network;
+        try (TensorScope scope = new TensorScope()) {
+            for (Parameter parameter : network.parameters()) {
+                Tensor tensor = parameter.tensor();
+                tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
+                state.put("mean." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
+                state.put("square." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
+            }
+            Tensor first = network.parameters().iterator().next().tensor().detach();
+            losses = scope.release(torch.zeros(new long[] {config.optimiser().accumulate()}, first.options()));
+        }
+        pass = new MambaPass(network, config.recompute());
+        optimiser = new CudaAdamW(entries(), settings());
+        update = new RecordedWork("the optimiser's update", () -> TensorScope.run(() -> optimiser.step(losses.sum())));
+    }
+
+    private List<CudaAdamW.Entry> entries() {
+        return network.parameters().stream()
+                .map(parameter -> {
+                    TrainedWeight weight = weight(parameter);
+                    Tensor copy = weight.compute() == weight.value() ? Tensors.absent() : weight.compute();
+                    return new CudaAdamW.Entry(
+                            weight.value(),
+                            weight.gradient(),
+                            state("mean." + parameter.name()),
+                            state("square." + parameter.name()),
+                            copy,
+                            parameter.decays());
+                })
+                .toList();
+    }
+
+    private TrainedWeight weight(Parameter parameter) {
+        return pass.weights().getOrDefault(parameter.name(), TrainedWeight.ABSENT);
+    }
+
+    private Tensor state(String name) {
+        return state.getOrDefault(name, Tensors.absent());
+    }
+
+    private CudaAdamW.Settings settings() {
+        TrainConfig.Optimiser o = config.optimiser();
+        int accumulate = o.accumulate();
+        return new CudaAdamW.Settings(
+                o.beta1(), o.beta2(), o.eps(), o.weightDecay(), o.clipNorm(), 1.0 / accumulate, accumulate > 1);
+    }
+
+    @Override
+    public Step step(int step, BatchSource source) {
+        int accumulate = config.optimiser().accumulate();
+        optimiser.setRate(schedule.rate(step));
+        for (int micro = 0; micro < accumulate; micro++) {
+            fill(source.batch((long) step * accumulate + micro));
+            gradients.run();
+            int at = micro;
+            TensorScope.run(() -> losses.narrow(0, at, 1).copy_(memory.loss()));
+        }
+        update.run();
+        return TensorScope.call(
+                () -> new Step(losses.mean().item_float(), optimiser.norm().item_float()));
+    }
+
+    /** Puts a batch where the recorded step reads it; a batch of another form needs another recording. */
+    private void fill(Batch batch) {
+        if (!memory.fits(batch)) {
+            gradients.close();
+            memory.close();
+            memory = BatchMemory.of(batch, losses);
+            gradients = new RecordedWork("the training step", this::computeGradients);
+        }
+        memory.fill(batch);
+    }
+
+    private void computeGradients() {
+        // With more than one batch a step, the update has zeroed the gradients, and each batch adds to them.
+        boolean add = config.optimiser().accumulate() > 1;
+        Consumer<String> nobodyWaits = name -> {};
+        pass.run(memory.inputs(), memory.targets(), memory.weights(), memory.loss(), add, nobodyWaits);
+    }
+
+    @Override
+    public Map<String, Tensor> state() {
+        return java.util.Collections.unmodifiableMap(state);
+    }
+
+    @Override
+    public int steps() {
+        return TensorScope.call(() -> Math.round(optimiser.steps().item_float()));
+    }
+
+    @Override
+    public void restored(int steps) {
+        optimiser.setSteps(steps);
+        pass.refresh();
+    }
+
+    @Override
+    public void close() {
+        gradients.close();
+        update.close();
+        memory.close();
+        optimiser.close();
+        pass.close();
+        losses.close();
+        state.values().forEach(Tensor::close);
+    }
+}
