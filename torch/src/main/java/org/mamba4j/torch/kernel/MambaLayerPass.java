@@ -83,22 +83,24 @@ public final class MambaLayerPass {
             Tensor a,
             Tensor y,
             Tensor checkpoints) {
-        private List<Tensor> all() {
-            return List.of(x, scale, normed, halves, u, selection, delta, a, y, checkpoints);
+        private List<Tensor> allButX() {
+            return List.of(scale, normed, halves, u, selection, delta, a, y, checkpoints);
         }
 
         private void promoteFrom(TensorScope scope) {
-            all().forEach(scope::promote);
+            scope.promote(x);
+            allButX().forEach(scope::promote);
         }
 
         /** Frees all. */
         public void close() {
-            all().forEach(Tensor::close);
+            x.close();
+            closeButX();
         }
 
         /** Frees all but x. */
         public void closeButX() {
-            all().stream().filter(tensor -> tensor != x).forEach(Tensor::close);
+            allButX().forEach(Tensor::close);
         }
     }
 

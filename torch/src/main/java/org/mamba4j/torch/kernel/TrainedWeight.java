@@ -14,4 +14,10 @@ import org.mamba4j.torch.Tensors;
 public record TrainedWeight(Tensor value, Tensor compute, Tensor gradient) {
     /** A bias that the model does not have. */
     public static final TrainedWeight ABSENT = new TrainedWeight(Tensors.absent(), Tensors.absent(), Tensors.absent());
+
+    /** Whether {@code compute} is a tensor of its own. */
+    public boolean isCopied() {
+        return value.defined()
+                && compute.scalar_type().intern() != value.scalar_type().intern();
+    }
 }

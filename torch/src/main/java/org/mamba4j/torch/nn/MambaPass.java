@@ -36,7 +36,6 @@ public final class MambaPass implements AutoCloseable {
     private static final long LOGITS_AT_ONCE = 1L << 29;
     private static final Tensor ABSENT = Tensors.absent();
 
-    private final Mamba network;
     private final MambaConfig config;
     private final ScalarType type;
     private final boolean recompute;
@@ -49,7 +48,6 @@ public final class MambaPass implements AutoCloseable {
      *     the way back: less memory, a third more time
      */
     public MambaPass(Mamba network, boolean recompute) {
-        this.network = network;
         this.config = network.config();
         this.type = network.kernels().activations();
         this.recompute = recompute;
@@ -108,7 +106,7 @@ public final class MambaPass implements AutoCloseable {
     /** Copies the parameters' values to where matrix products read them, after something else than the optimiser set them. */
     public void refresh() {
         NoGrad.run(() -> TensorScope.run(() -> weights.values().stream()
-                .filter(weight -> weight.compute() != weight.value())
+                .filter(TrainedWeight::isCopied)
                 .forEach(weight -> weight.compute().copy_(weight.value()))));
     }
 
@@ -238,7 +236,7 @@ public final class MambaPass implements AutoCloseable {
     @Override
     public void close() {
         weights.values().forEach(weight -> {
-            if (weight.compute() != weight.value()) {
+            if (weight.isCopied()) {
                 weight.compute().close();
             }
             weight.value().close();

@@ -59,7 +59,7 @@ final class GraphDescent implements Descent {
         return network.parameters().stream()
                 .map(parameter -> {
                     TrainedWeight weight = weight(parameter);
-                    Tensor copy = weight.compute() == weight.value() ? Tensors.absent() : weight.compute();
+                    Tensor copy = weight.isCopied() ? weight.compute() : Tensors.absent();
                     return new CudaAdamW.Entry(
                             weight.value(),
                             weight.gradient(),
