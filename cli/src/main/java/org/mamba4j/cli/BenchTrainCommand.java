@@ -8,6 +8,7 @@ import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.json.JsonObject;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.parallel.Ranks;
 import org.mamba4j.torch.train.TrainingBenchmark;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -75,7 +76,8 @@ final class BenchTrainCommand implements Runnable {
                 "recompute=" + recompute,
                 "data.batch=" + batch,
                 "data.length=" + length);
-        TrainingBenchmark.Result result = TrainingBenchmark.run(model, settings, warmUp, Math.max(1, steps));
+        TrainingBenchmark.Result result =
+                TrainingBenchmark.run(model, settings, Ranks.alone(), warmUp, Math.max(1, steps));
         new Table("lr")
                 .row("parameters", String.format(Locale.ROOT, "%,d", result.parameters()))
                 .row("tokens a step", String.format(Locale.ROOT, "%,d", result.tokensPerStep()))

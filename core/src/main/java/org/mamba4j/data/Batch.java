@@ -1,5 +1,7 @@
 package org.mamba4j.data;
 
+import java.util.Arrays;
+
 /**
  * B sequences of L tokens, each with the token that should follow it. Arrays are row-major, belong to whoever asked
  * for the batch, and are not shared.
@@ -72,5 +74,24 @@ public final class Batch {
     /** How much each target counts (B, L), at least 0; empty when all count alike. */
     public float[] weights() {
         return weights;
+    }
+
+    /**
+     * Some of the sequences, copied.
+     *
+     * @param from the first
+     * @param to the one after the last
+     */
+    public Batch part(int from, int to) {
+        if (from < 0 || from >= to || to > rows) {
+            throw new IndexOutOfBoundsException("rows " + from + " to " + to + " of " + rows);
+        }
+        int first = from * length;
+        int end = to * length;
+        return new Batch(
+                to - from,
+                Arrays.copyOfRange(inputs, first, end),
+                Arrays.copyOfRange(targets, first, end),
+                isWeighted() ? Arrays.copyOfRange(weights, first, end) : weights);
     }
 }

@@ -55,7 +55,7 @@ public final class AdamW implements AutoCloseable {
     /**
      * An optimiser that has seen nothing.
      *
-     * @param parameters must outlive it; each gets a gradient of zeros
+     * @param parameters must outlive it; each gets a gradient of zeros, unless it has one
      */
     public AdamW(Collection<Parameter> parameters, Settings settings) {
         this.settings = settings;
@@ -65,7 +65,9 @@ public final class AdamW implements AutoCloseable {
             List<Tensor> all = new ArrayList<>();
             for (Parameter parameter : parameters) {
                 Tensor tensor = parameter.tensor();
-                tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
+                if (!tensor.grad().defined()) {
+                    tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
+                }
                 all.add(tensor.grad());
                 state.put("mean." + parameter.name(), own(scope, torch.zeros_like(tensor.detach())));
                 state.put("square." + parameter.name(), own(scope, torch.zeros_like(tensor.detach())));

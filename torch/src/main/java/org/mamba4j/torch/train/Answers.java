@@ -1,6 +1,7 @@
 package org.mamba4j.torch.train;
 
 import org.mamba4j.data.Batch;
+import org.mamba4j.torch.parallel.Ranks;
 
 /**
  * How a model answers: an answer is a run of targets that have a weight.
@@ -58,6 +59,13 @@ record Answers(double loss, int batches, long tokens, long tokensRight, long ans
                 tokensRight + more.tokensRight,
                 answers + more.answers,
                 answersRight + more.answersRight);
+    }
+
+    /** Those that all ranks have. */
+    Answers over(Ranks ranks) {
+        double[] all = ranks.sum(
+                loss, batches, (double) tokens, (double) tokensRight, (double) answers, (double) answersRight);
+        return new Answers(all[0], (int) all[1], (long) all[2], (long) all[3], (long) all[4], (long) all[5]);
     }
 
     double meanLoss() {

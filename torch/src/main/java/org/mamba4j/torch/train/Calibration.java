@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.torch.parallel.Ranks;
 
 /**
  * How many steps fit into {@code schedule.minutes}: measured on a copy of the model that is thrown away, before the run,
@@ -26,7 +27,7 @@ final class Calibration {
     private Calibration() {}
 
     /** The configuration with its steps chosen, or as it is if none are to be. */
-    static TrainConfig resolve(TrainConfig config, TrainingData data, TrainListener listener) {
+    static TrainConfig resolve(TrainConfig config, TrainingData data, Ranks ranks, TrainListener listener) {
         double minutes = config.schedule().minutes();
         if (minutes == 0) {
             return config;
@@ -40,9 +41,9 @@ final class Calibration {
                 ConfigWriter.scalar(minutes)));
         BatchSource windows = data.text();
         try (Learner learner =
-                new Learner(config.model().config(data.tokenizer().vocabSize()), config)) {
-            measure(learner, windows, warmup);
-            double perStep = measure(learner, windows, measuring);
+                new Learner(config.model().config(data.tokenizer().vocabSize()), config, ranks)) {
+            measure(learner, windows, warmup, ranks);
+            double perStep = measure(learner, windows, measuring, ranks);
             int least = config.schedule().warmupSteps() + 1;
             int steps = (int) Math.clamp(60 * minutes / perStep, least, Integer.MAX_VALUE);
             listener.note(String.format(
@@ -60,19 +61,25 @@ final class Calibration {
     }
 
     /** Seconds per step, the mean of the faster half: whatever disturbs a step makes it slower, never faster. */
-    private static double measure(Learner learner, BatchSource windows, double seconds) {
+    private static double measure(Learner learner, BatchSource windows, double seconds, Ranks ranks) {
         long start = System.nanoTime();
         List<Double> took = new ArrayList<>();
-        while ((System.nanoTime() - start) / 1e9 < seconds || took.size() < LEAST_STEPS) {
+        while (took.size() < LEAST_STEPS || ofFirst(seconds - (System.nanoTime() - start) / 1e9, ranks) > 0) {
             long begun = System.nanoTime();
             learner.step(took.size(), windows);
             took.add((System.nanoTime() - begun) / 1e9);
         }
-        return took.stream()
+        double mean = took.stream()
                 .sorted()
                 .limit((took.size() + 1) / 2)
                 .mapToDouble(Double::doubleValue)
                 .average()
                 .orElseThrow();
+        return ofFirst(mean, ranks);
+    }
+
+    /** What rank 0 has measured, so that all ranks draw the same conclusion. */
+    private static double ofFirst(double measured, Ranks ranks) {
+        return ranks.sum(ranks.isFirst() ? measured : 0)[0];
     }
 }

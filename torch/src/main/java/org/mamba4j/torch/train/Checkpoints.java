@@ -321,7 +321,8 @@ public final class Checkpoints {
         return entries;
     }
 
-    private static Optional<Saved> read(Path checkpoint) {
+    /** What the manifest of {@code checkpoint} says; empty if it cannot be read. */
+    static Optional<Saved> read(Path checkpoint) {
         try {
             JsonNode manifest = manifest(checkpoint);
             JsonNode loss = manifest.required("valid_loss");

@@ -11,7 +11,7 @@ interface Descent extends AutoCloseable {
     /**
      * What a step did.
      *
-     * @param loss mean over its batches, nats per token
+     * @param loss mean over its batches, nats per token; with several ranks that of all of them
      * @param gradientNorm before clipping
      */
     record Step(double loss, double gradientNorm) {
@@ -21,7 +21,7 @@ interface Descent extends AutoCloseable {
     }
 
     /**
-     * One step. Weights change only if loss and gradient are numbers.
+     * One step; with several ranks this one's {@link org.mamba4j.torch.parallel.WorkShare} of it. Weights change only if loss and gradient are numbers.
      *
      * @param step counted from 0
      * @param source its batches are those from {@code step · accumulate} on

@@ -3,11 +3,13 @@ package org.mamba4j.torch.train;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.CudaAdamW;
@@ -15,6 +17,9 @@ import org.mamba4j.torch.kernel.TrainedWeight;
 import org.mamba4j.torch.nn.Mamba;
 import org.mamba4j.torch.nn.MambaPass;
 import org.mamba4j.torch.nn.Parameter;
+import org.mamba4j.torch.parallel.GradientExchange;
+import org.mamba4j.torch.parallel.Ranks;
+import org.mamba4j.torch.parallel.WorkShare;
 
 /**
  * Steps of a Mamba on a GPU: gradients by {@link MambaPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
@@ -26,6 +31,9 @@ import org.mamba4j.torch.nn.Parameter;
  */
 final class GraphDescent implements Descent {
     private final TrainConfig config;
+    private final Ranks ranks;
+    private final WorkShare work;
+    private final GradientExchange exchange;
     private final Schedule schedule;
     private final Mamba network;
     private final MambaPass pass;
@@ -36,19 +44,24 @@ final class GraphDescent implements Descent {
     private BatchMemory memory = BatchMemory.NONE;
     private RecordedWork gradients = RecordedWork.NONE;
 
-    GraphDescent(Mamba network, TrainConfig config) {
+    GraphDescent(Mamba network, TrainConfig config, Ranks ranks) {
         this.config = config;
         this.schedule = config.rates();
         this.network = network;
+        this.ranks = ranks;
+        this.work = new WorkShare(ranks.rank(), ranks.size(), config.optimiser().accumulate());
+        this.exchange = ranks.exchange(network.parameters());
         try (TensorScope scope = new TensorScope()) {
             for (Parameter parameter : network.parameters()) {
                 Tensor tensor = parameter.tensor();
-                tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
+                if (!tensor.grad().defined()) {
+                    tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
+                }
                 state.put("mean." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
                 state.put("square." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
             }
             Tensor first = network.parameters().iterator().next().tensor().detach();
-            losses = scope.release(torch.zeros(new long[] {config.optimiser().accumulate()}, first.options()));
+            losses = scope.release(torch.zeros(new long[] {work.count()}, first.options()));
         }
         pass = new MambaPass(network, config.recompute());
         optimiser = new CudaAdamW(entries(), settings());
@@ -81,24 +94,45 @@ final class GraphDescent implements Descent {
 
     private CudaAdamW.Settings settings() {
         TrainConfig.Optimiser o = config.optimiser();
-        int accumulate = o.accumulate();
         return new CudaAdamW.Settings(
-                o.beta1(), o.beta2(), o.eps(), o.weightDecay(), o.clipNorm(), 1.0 / accumulate, accumulate > 1);
+                o.beta1(), o.beta2(), o.eps(), o.weightDecay(), o.clipNorm(), 1.0 / o.accumulate(), work.count() > 1);
     }
 
     @Override
     public Step step(int step, BatchSource source) {
-        int accumulate = config.optimiser().accumulate();
         optimiser.setRate(schedule.rate(step));
-        for (int micro = 0; micro < accumulate; micro++) {
-            fill(source.batch((long) step * accumulate + micro));
-            gradients.run();
-            int at = micro;
-            TensorScope.run(() -> losses.narrow(0, at, 1).copy_(memory.loss()));
+        for (int i = 0; i < work.count(); i++) {
+            Optional<Batch> part = work.part(source, step, i);
+            int at = i;
+            TensorScope.run(() -> {
+                Tensor loss = losses.narrow(0, at, 1);
+                part.ifPresentOrElse(batch -> pass(batch, loss), () -> skip(loss));
+            });
         }
+        // While the GPU is at work; and it is here that a rank which is not there any more is noticed.
+        ranks.sum();
+        exchange.arm();
+        exchange.finish();
+        exchange.addUp(losses);
         update.run();
-        return TensorScope.call(
-                () -> new Step(losses.mean().item_float(), optimiser.norm().item_float()));
+        return TensorScope.call(() -> new Step(
+                losses.sum().item_float() / config.optimiser().accumulate(),
+                optimiser.norm().item_float()));
+    }
+
+    private void pass(Batch batch, Tensor loss) {
+        fill(batch);
+        gradients.run();
+        loss.copy_(memory.loss());
+    }
+
+    /** Nothing of a batch is this rank's. */
+    private void skip(Tensor loss) {
+        loss.zero_();
+        if (work.count() == 1) {
+            NoGrad.run(() -> network.parameters()
+                    .forEach(parameter -> parameter.tensor().grad().zero_()));
+        }
     }
 
     /** Puts a batch where the recorded step reads it; a batch of another form needs another recording. */
@@ -114,7 +148,7 @@ final class GraphDescent implements Descent {
 
     private void computeGradients() {
         // With more than one batch a step, the update has zeroed the gradients, and each batch adds to them.
-        boolean add = config.optimiser().accumulate() > 1;
+        boolean add = work.count() > 1;
         Consumer<String> nobodyWaits = name -> {};
         pass.run(memory.inputs(), memory.targets(), memory.weights(), memory.loss(), add, nobodyWaits);
     }
@@ -142,6 +176,7 @@ final class GraphDescent implements Descent {
         memory.close();
         optimiser.close();
         pass.close();
+        exchange.close();
         losses.close();
         state.values().forEach(Tensor::close);
     }

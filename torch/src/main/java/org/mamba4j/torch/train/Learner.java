@@ -29,8 +29,12 @@ import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.nn.Mamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
+import org.mamba4j.torch.parallel.Ranks;
 
-/** A network with its optimiser: one step, one evaluation, and all their tensors in files. */
+/**
+ * A network with its optimiser: one step, one evaluation, and all their tensors in files. With several ranks every one
+ * has its own, and all must take the same steps.
+ */
 final class Learner implements AutoCloseable {
     private static final String OPTIMISER = "optimizer.safetensors";
     private static final String RANDOM = "random";
@@ -39,9 +43,9 @@ final class Learner implements AutoCloseable {
     private final Descent descent;
 
     /** With the reference's initial weights, drawn from the configuration's seed. */
-    Learner(ModelConfig model, TrainConfig config) {
+    Learner(ModelConfig model, TrainConfig config, Ranks ranks) {
         // libtorch's threads and those of our own kernels are of two kinds, so both are told.
-        int threads = config.threads() == 0 ? Workers.shared().parallelism() : config.threads();
+        int threads = config.threads() == 0 ? ranks.threads(Workers.shared().parallelism()) : config.threads();
         Torch.setThreads(threads);
         torch.manual_seed(config.seed());
         network = translated(
@@ -49,17 +53,17 @@ final class Learner implements AutoCloseable {
                 () -> LanguageNetwork.create(
                         model, MambaKernels.on(config.device(), config.precision(), threads), config.seed()));
         try {
-            descent = translated("making the optimiser", () -> descent(network, config));
+            descent = translated("making the optimiser", () -> descent(network, config, ranks));
         } catch (RuntimeException e) {
             network.close();
             throw e;
         }
     }
 
-    private static Descent descent(LanguageNetwork network, TrainConfig config) {
+    private static Descent descent(LanguageNetwork network, TrainConfig config, Ranks ranks) {
         return network instanceof Mamba mamba && mamba.kernels().isCuda()
-                ? new GraphDescent(mamba, config)
-                : new AutogradDescent(network, config);
+                ? new GraphDescent(mamba, config, ranks)
+                : new AutogradDescent(network, config, ranks);
     }
 
     /** Runs {@code computation}; libtorch's exceptions become ours. */

@@ -30,11 +30,11 @@ final class MetricsLog implements AutoCloseable {
     static final String EVENTS = "tensorboard";
     private static final JsonMapper JSON = JsonMapper.shared();
 
-    private final FileChannel lines;
+    private final @Nullable FileChannel lines;
     private final @Nullable EventFile events;
     private final List<Metrics> history;
 
-    private MetricsLog(FileChannel lines, @Nullable EventFile events, List<Metrics> history) {
+    private MetricsLog(@Nullable FileChannel lines, @Nullable EventFile events, List<Metrics> history) {
         this.lines = lines;
         this.events = events;
         this.history = history;
@@ -55,6 +55,11 @@ final class MetricsLog implements AutoCloseable {
         @Nullable EventFile events = tensorboard ? events(runFolder.resolve(EVENTS), kept, nowMillis) : null;
         FileChannel lines = FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
         return new MetricsLog(lines, events, new ArrayList<>(kept));
+    }
+
+    /** Metrics that are kept in memory only. */
+    static MetricsLog unwritten() {
+        return new MetricsLog(null, null, new ArrayList<>());
     }
 
     private static EventFile events(Path folder, List<Metrics> kept, long nowMillis) throws IOException {
@@ -78,9 +83,11 @@ final class MetricsLog implements AutoCloseable {
     }
 
     void add(Metrics metrics) throws IOException {
-        ByteBuffer bytes = ByteBuffer.wrap(line(metrics).getBytes(StandardCharsets.UTF_8));
-        while (bytes.hasRemaining()) {
-            lines.write(bytes);
+        if (lines != null) {
+            ByteBuffer bytes = ByteBuffer.wrap(line(metrics).getBytes(StandardCharsets.UTF_8));
+            while (bytes.hasRemaining()) {
+                lines.write(bytes);
+            }
         }
         if (events != null) {
             events.scalars(metrics.step(), metrics.timeMillis(), metrics.values());
@@ -90,7 +97,9 @@ final class MetricsLog implements AutoCloseable {
 
     /** Waits until everything is on the disk, so that no checkpoint is newer than its metrics. */
     void force() throws IOException {
-        lines.force(true);
+        if (lines != null) {
+            lines.force(true);
+        }
     }
 
     private static String line(Metrics metrics) {
@@ -138,7 +147,9 @@ final class MetricsLog implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        lines.close();
+        if (lines != null) {
+            lines.close();
+        }
         if (events != null) {
             events.close();
         }

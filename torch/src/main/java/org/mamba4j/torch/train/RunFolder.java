@@ -37,10 +37,10 @@ final class RunFolder implements AutoCloseable {
     private static final String LOCK = "run.lock";
 
     private final Path path;
-    private final FileChannel lock;
+    private final @Nullable FileChannel lock;
     private final boolean made;
 
-    private RunFolder(Path path, FileChannel lock, boolean made) {
+    private RunFolder(Path path, @Nullable FileChannel lock, boolean made) {
         this.path = path;
         this.lock = lock;
         this.made = made;
@@ -80,6 +80,15 @@ final class RunFolder implements AutoCloseable {
                             + "): make it writable or give another one with --set out=FOLDER",
                     e);
         }
+    }
+
+    /** The folder that another rank of the same job holds open: nothing may be written to it. */
+    static RunFolder ofAnotherRank(Path path) {
+        if (!Files.isDirectory(path)) {
+            throw new UserError("the run folder " + path + " that rank 0 has made is not to be seen from another rank:"
+                    + " all hosts of a job need one file system with out in it");
+        }
+        return new RunFolder(path, null, false);
     }
 
     private static boolean tryLock(FileChannel channel) throws IOException {

@@ -8,6 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.mamba4j.UserError;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.torch.parallel.Ranks;
+import org.mamba4j.torch.parallel.WorkShare;
 
 /**
  * Trains a language model: the way in.
@@ -23,6 +26,7 @@ public final class Trainer {
      *
      * @throws UserError if the run folder already holds a run, the configuration does not fit the data, something
      *     cannot be written, or the loss is no number any more
+     * @throws org.mamba4j.torch.parallel.LostRankException if other ranks were there and are not any more
      */
     public static TrainResult train(TrainConfig config, TrainSession session) {
         return run(config, false, session);
@@ -49,18 +53,34 @@ public final class Trainer {
         return resume(config, TrainSession.of(listener));
     }
 
+    /** @throws UserError if so many ranks cannot share the work of a step */
+    public static void checkRanks(TrainConfig config, int ranks) {
+        WorkShare.check(ranks, config.optimiser().accumulate(), config.data().batch());
+        if (ranks > 1 && config.model().config(1) instanceof MemMambaConfig) {
+            throw new UserError(ranks + " ranks cannot train a memmamba: its thresholds follow whole batches, one after"
+                    + " another; train it with one");
+        }
+    }
+
     private static TrainResult run(TrainConfig given, boolean resume, TrainSession session) {
+        checkRanks(given, session.ranks().size());
+        try {
+            return session.ranks().isFirst() ? first(given, resume, session) : follow(given, session);
+        } catch (IOException e) {
+            throw new UserError(
+                    "cannot write to the run folder " + given.out() + " (" + RunFolder.reason(e)
+                            + "): make room or make it writable, then continue with --resume",
+                    e);
+        }
+    }
+
+    private static TrainResult first(TrainConfig given, boolean resume, TrainSession session) throws IOException {
         try (RunFolder folder = RunFolder.open(given.out())) {
             if (!resume && folder.hasRun()) {
                 throw new UserError(folder.path() + " already holds a run: continue it with --resume, or give another"
                         + " folder with --set out=FOLDER");
             }
             return locked(given, folder, session);
-        } catch (IOException e) {
-            throw new UserError(
-                    "cannot write to the run folder " + given.out() + " (" + RunFolder.reason(e)
-                            + "): make room or make it writable, then continue with --resume",
-                    e);
         }
     }
 
@@ -73,12 +93,15 @@ public final class Trainer {
         try (TrainingData data = TrainingData.open(merged, folder)) {
             TrainingRun run;
             try {
-                Optional<Checkpoints.Saved> from = checkpoints.newestSound(listener::note);
+                Optional<Path> from = checkpoints.newestSound(listener::note).map(Checkpoints.Saved::folder);
                 if (begun && from.isEmpty()) {
                     listener.note("no checkpoint in " + folder.path() + " yet: starting with the first step");
                 }
-                TrainConfig config = begun ? merged : Calibration.resolve(merged, data, listener);
-                run = new TrainingRun(config, folder, data, from, session);
+                // The folder is ready: the other ranks may look at it.
+                Start start = new Start(
+                        begun, data.fingerprint(), from.map(Path::toString).orElse(""));
+                session.ranks().fromFirst(start.toString());
+                run = start(merged, start, data, folder, session);
             } catch (IOException | RuntimeException e) {
                 data.discard();
                 throw e;
@@ -86,6 +109,53 @@ public final class Trainer {
             try (run) {
                 return run.run();
             }
+        }
+    }
+
+    /** The session of a rank that is not the first: the same steps, and not a word. */
+    private static TrainResult follow(TrainConfig given, TrainSession session) throws IOException {
+        Ranks ranks = session.ranks();
+        Start start = Start.parse(ranks.fromFirst(""));
+        try (RunFolder folder = RunFolder.ofAnotherRank(given.out())) {
+            TrainConfig merged = start.begun() ? merge(given, folder, TrainListener.SILENT) : given;
+            try (TrainingData data = TrainingData.open(merged, folder)) {
+                if (!data.fingerprint().equals(start.data())) {
+                    throw new UserError("rank " + ranks.rank() + " reads another text from "
+                            + merged.data().path() + " than rank 0: give all hosts the same files");
+                }
+                try (TrainingRun run = start(merged, start, data, folder, session)) {
+                    return run.run();
+                }
+            }
+        }
+    }
+
+    private static TrainingRun start(
+            TrainConfig merged, Start start, TrainingData data, RunFolder folder, TrainSession session)
+            throws IOException {
+        TrainConfig config =
+                start.begun() ? merged : Calibration.resolve(merged, data, session.ranks(), session.listener());
+        Optional<Path> from =
+                Optional.of(start.checkpoint()).filter(path -> !path.isEmpty()).map(Path::of);
+        return new TrainingRun(config, folder, data, from, session);
+    }
+
+    /**
+     * What rank 0 tells the others.
+     *
+     * @param begun whether there is a run to continue
+     * @param data fingerprint of the tokens
+     * @param checkpoint to continue from; empty to start with the first step
+     */
+    private record Start(boolean begun, String data, String checkpoint) {
+        static Start parse(String text) {
+            String[] lines = text.split("\n", 3);
+            return new Start(Boolean.parseBoolean(lines[0]), lines[1], lines[2]);
+        }
+
+        @Override
+        public String toString() {
+            return begun + "\n" + data + "\n" + checkpoint;
         }
     }
 

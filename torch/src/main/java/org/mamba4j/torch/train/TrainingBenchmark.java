@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.parallel.Ranks;
 
 /** How fast a model trains: whole steps (batch to the device, gradients, clipping, update, loss back) on random tokens. */
 public final class TrainingBenchmark {
@@ -41,16 +42,17 @@ public final class TrainingBenchmark {
      * Trains on one random batch.
      *
      * @param settings {@code key=value} of a training configuration: device, precision, data.batch, data.length …
+     * @param ranks that share the work, of which this is one
      * @param warmUp steps before the clock starts: kernels are compiled, graphs recorded
      * @param steps measured, at least 1
      */
-    public static Result run(ModelConfig model, List<String> settings, int warmUp, int steps) {
+    public static Result run(ModelConfig model, List<String> settings, Ranks ranks, int warmUp, int steps) {
         TrainConfig config = TrainConfig.ofDefaults(settings);
         BatchSource source =
                 oneBatch(model.vocabSize(), config.data().batch(), config.data().length());
         boolean gpu = !config.device().equals("cpu");
         long free = gpu ? freeBytes() : 0;
-        try (Learner learner = new Learner(model, config)) {
+        try (Learner learner = new Learner(model, config, ranks)) {
             double first = 0;
             double last = 0;
             for (int step = 0; step < warmUp; step++) {

@@ -12,6 +12,8 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.Windows;
+import org.mamba4j.torch.parallel.Ranks;
+import org.mamba4j.torch.parallel.StopSignal;
 import org.mamba4j.torch.train.TrainListener.Progress;
 import org.mamba4j.torch.train.TrainerState.Evaluation;
 
@@ -28,6 +30,7 @@ final class TrainingRun implements AutoCloseable {
     private static final long SECOND = 1_000_000_000L;
 
     private final TrainConfig config;
+    private final Ranks ranks;
     private final TrainListener listener;
     private final RunFolder folder;
     private final TrainingData data;
@@ -61,14 +64,10 @@ final class TrainingRun implements AutoCloseable {
      * @param config as resolved
      * @param from the checkpoint to continue from; empty for a new run
      */
-    TrainingRun(
-            TrainConfig config,
-            RunFolder folder,
-            TrainingData data,
-            Optional<Checkpoints.Saved> from,
-            TrainSession session)
+    TrainingRun(TrainConfig config, RunFolder folder, TrainingData data, Optional<Path> from, TrainSession session)
             throws IOException {
         this.config = config;
+        this.ranks = session.ranks();
         this.listener = session.listener();
         this.noteMetrics = new NoteMetrics(session.listener());
         this.atMost = session.atMost();
@@ -78,19 +77,22 @@ final class TrainingRun implements AutoCloseable {
         this.steps = config.schedule().steps();
         this.train = data.training(config, session.mixtures());
         this.questions = data.questions(config, session.mixtures());
-        this.learner = new Learner(config.model().config(data.tokenizer().vocabSize()), config);
+        this.learner = new Learner(config.model().config(data.tokenizer().vocabSize()), config, ranks);
         try {
             if (from.isPresent()) {
-                load(from.get().folder());
-                validStep = Double.isNaN(from.get().validLoss()) ? -1 : step;
+                load(from.get());
             }
-            // From here on the folder holds a run: nothing is left that the configuration could be wrong in.
-            AtomicFile.writeString(folder.file(RunFolder.CONFIG), config.toYaml());
-            this.log = MetricsLog.open(folder.path(), step, config.metrics().tensorboard(), System.currentTimeMillis());
+            this.log = ranks.isFirst() ? begin() : MetricsLog.unwritten();
         } catch (IOException | RuntimeException e) {
             learner.close();
             throw e;
         }
+    }
+
+    /** From here on the folder holds a run: nothing is left that the configuration could be wrong in. */
+    private MetricsLog begin() throws IOException {
+        AtomicFile.writeString(folder.file(RunFolder.CONFIG), config.toYaml());
+        return MetricsLog.open(folder.path(), step, config.metrics().tensorboard(), System.currentTimeMillis());
     }
 
     private void load(Path checkpoint) throws IOException {
@@ -107,8 +109,16 @@ final class TrainingRun implements AutoCloseable {
         lossSum = state.lossSum();
         lossCount = state.lossCount();
         valid = state.valid();
-        Files.copy(
-                checkpoint.resolve(MetricsLog.FILE), folder.file(MetricsLog.FILE), StandardCopyOption.REPLACE_EXISTING);
+        validStep = Checkpoints.read(checkpoint)
+                .filter(saved -> !Double.isNaN(saved.validLoss()))
+                .map(Checkpoints.Saved::step)
+                .orElse(-1);
+        if (ranks.isFirst()) {
+            Files.copy(
+                    checkpoint.resolve(MetricsLog.FILE),
+                    folder.file(MetricsLog.FILE),
+                    StandardCopyOption.REPLACE_EXISTING);
+        }
     }
 
     TrainResult run() throws IOException {
@@ -122,32 +132,35 @@ final class TrainingRun implements AutoCloseable {
         boolean finished = step >= steps;
         long begun = System.nanoTime();
         try (StopSignal stop = new StopSignal()) {
+            ranks.watch(stop::isRequested);
             if (step > 0 && validStep < step && (finished || isSaveDue() || isEvaluationDue()) && evaluate(stop)) {
                 // The session before was asked to stop while it evaluated this step.
                 save();
                 draw();
             }
-            while (!finished && !stop.isRequested()) {
+            while (!finished && !ranks.isAsked()) {
                 step();
                 finished = step == steps;
                 if (Duration.ofNanos(System.nanoTime() - begun).compareTo(atMost) >= 0) {
                     stop.request();
                 }
-                boolean save = finished || isSaveDue() || stop.isRequested();
+                boolean save = finished || isSaveDue() || ranks.isAsked();
                 if (config.isMeasured(step)) {
                     logTraining();
                 }
                 boolean evaluated = (save || isEvaluationDue()) && evaluate(stop);
                 // Asked for while the evaluation ran: save as well.
-                if (save || stop.isRequested()) {
+                if (save || ranks.isAsked()) {
                     save();
                 }
                 if (evaluated) {
                     draw();
                 }
             }
+            boolean stopped = ranks.isAsked() && !finished;
+            ranks.sum(); // until rank 0 has saved
             TrainResult result = result(finished);
-            if (stop.isRequested() && !finished) {
+            if (stopped) {
                 listener.note("stopped as asked: step " + step + " of " + steps + " is saved in "
                         + result.lastCheckpoint() + "; continue with --resume");
             }
@@ -220,27 +233,33 @@ final class TrainingRun implements AutoCloseable {
     }
 
     /**
-     * Measures all validation windows; if the user wants to stop meanwhile, the evaluation is dropped.
+     * Measures all validation windows, each rank a part of them; if the user wants to stop meanwhile, the evaluation is
+     * dropped.
      *
      * @return whether it was made
      */
     private boolean evaluate(StopSignal stop) throws IOException {
-        if (data.validation().isEmpty() || stop.isRequested()) {
+        if (data.validation().isEmpty() || ranks.isAsked()) {
             return false;
         }
         Windows windows = data.validation().get();
         double sum = 0;
         long count = 0;
-        for (long i = 0; i < windows.batchesPerEpoch(); i++) {
-            if (stop.isRequested()) {
-                valid = Evaluation.NONE;
-                return false;
+        boolean dropped = false;
+        for (long i = ranks.rank(); i < windows.batchesPerEpoch() && !dropped; i += ranks.size()) {
+            dropped = stop.isRequested();
+            if (!dropped) {
+                var batch = windows.batch(i);
+                sum += learner.evaluate(batch);
+                count += (long) batch.rows() * batch.length();
             }
-            var batch = windows.batch(i);
-            sum += learner.evaluate(batch);
-            count += (long) batch.rows() * batch.length();
         }
-        double loss = sum / count;
+        double[] total = ranks.sum(sum, (double) count, dropped ? 1 : 0);
+        if (total[2] > 0) {
+            valid = Evaluation.NONE;
+            return false;
+        }
+        double loss = total[0] / total[1];
         double bits = loss / Math.log(2);
         double tokensPerByte =
                 data.split().valid().size() / (double) data.split().valid().textBytes();
@@ -268,12 +287,15 @@ final class TrainingRun implements AutoCloseable {
     private boolean addAnswers(BatchSource source, Map<String, Double> values, StopSignal stop) {
         int batches = Math.ceilDiv(config.evaluation().windows(), config.data().batch());
         Answers all = Answers.NONE;
-        for (int i = 0; i < batches; i++) {
-            if (stop.isRequested()) {
-                return false;
-            }
-            all = all.and(learner.answers(source.batch(i)));
+        boolean dropped = false;
+        for (int i = ranks.rank(); i < batches && !dropped; i += ranks.size()) {
+            dropped = stop.isRequested();
+            all = dropped ? all : all.and(learner.answers(source.batch(i)));
         }
+        if (ranks.sum(dropped ? 1 : 0)[0] > 0) {
+            return false;
+        }
+        all = all.over(ranks);
         values.put(Metrics.VALID_ANSWER_LOSS, all.meanLoss());
         values.put(Metrics.VALID_ANSWER_TOKENS, all.shareOfTokens());
         values.put(Metrics.VALID_ANSWERS, all.shareOfAnswers());
@@ -282,7 +304,7 @@ final class TrainingRun implements AutoCloseable {
 
     /** Draws the curves; a run does not end because its picture cannot be drawn. */
     private void draw() {
-        if (!config.metrics().plot()) {
+        if (!ranks.isFirst() || !config.metrics().plot()) {
             return;
         }
         Path picture = folder.file(RunFolder.LOSS_CURVE);
@@ -304,6 +326,9 @@ final class TrainingRun implements AutoCloseable {
     }
 
     private void save() throws IOException {
+        if (!ranks.isFirst()) {
+            return;
+        }
         log.force();
         TrainerState state = new TrainerState(
                 step,

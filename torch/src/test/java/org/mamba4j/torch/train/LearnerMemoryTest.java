@@ -11,6 +11,7 @@ import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.torch.NativeHeap;
 import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.parallel.Ranks;
 
 /** The step that trains, with optimiser, clipping and accumulation, does not grow over 2,000 of its kind. */
 class LearnerMemoryTest {
@@ -57,7 +58,7 @@ class LearnerMemoryTest {
                 "optimiser.accumulate=2",
                 "optimiser.clip_norm=1e-5",
                 "schedule.steps=10000");
-        try (Learner learner = new Learner(config.model().config(256), config)) {
+        try (Learner learner = new Learner(config.model().config(256), config, Ranks.alone())) {
             train(learner, 0, STEPS / 10);
             long objects = TensorScope.liveObjects();
             long bytes = NativeHeap.allocatedBytes();

@@ -23,6 +23,7 @@ import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.CourseWindows;
 import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.parallel.Ranks;
 
 class TrainerTest {
     @TempDir
@@ -291,7 +292,7 @@ class TrainerTest {
         TrainConfig config = TinyRuns.config(folder, "run");
         try (RunFolder run = RunFolder.open(config.out());
                 TrainingData data = TrainingData.open(config, run);
-                Learner learner = new Learner(config.model().config(256), config)) {
+                Learner learner = new Learner(config.model().config(256), config, Ranks.alone())) {
             var train = data.training(config, Mixtures.NONE);
             for (int step = 0; step < 3; step++) {
                 learner.step(step, train);
@@ -466,7 +467,7 @@ class TrainerTest {
                 return 256;
             }
         };
-        try (Learner learner = new Learner(config.model().config(256), config)) {
+        try (Learner learner = new Learner(config.model().config(256), config, Ranks.alone())) {
             assertThatThrownBy(() -> learner.step(4, hungry))
                     .isInstanceOf(UserError.class)
                     .hasMessageStartingWith("training step 5: not enough memory")

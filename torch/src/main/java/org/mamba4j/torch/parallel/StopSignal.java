@@ -1,4 +1,4 @@
-package org.mamba4j.torch.train;
+package org.mamba4j.torch.parallel;
 
 import java.util.concurrent.CountDownLatch;
 
@@ -10,12 +10,13 @@ import java.util.concurrent.CountDownLatch;
  * exit code of the signal. The virtual machine runs it on a thread of its own, while the trainer goes on; it ends when
  * the hook does.
  */
-final class StopSignal implements AutoCloseable {
+public final class StopSignal implements AutoCloseable {
     private final CountDownLatch done = new CountDownLatch(1);
     private final Thread hook = new Thread(this::await, "mamba4j-stop");
     private volatile boolean requested;
 
-    StopSignal() {
+    /** Takes notice from now on. */
+    public StopSignal() {
         try {
             Runtime.getRuntime().addShutdownHook(hook);
         } catch (IllegalStateException e) {
@@ -40,12 +41,12 @@ final class StopSignal implements AutoCloseable {
     }
 
     /** Ends the session as Ctrl-C does, but for the process. */
-    void request() {
+    public void request() {
         requested = true;
     }
 
     /** Whether the process has been asked to end. */
-    boolean isRequested() {
+    public boolean isRequested() {
         return requested;
     }
 
