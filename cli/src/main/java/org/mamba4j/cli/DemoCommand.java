@@ -25,6 +25,7 @@ import org.mamba4j.tasks.PerplexityReport;
 import org.mamba4j.tasks.PerplexityResult;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.train.Metrics;
 import org.mamba4j.torch.train.TrainConfig;
 import org.mamba4j.torch.train.TrainResult;
@@ -98,7 +99,7 @@ final class DemoCommand implements Runnable {
             return;
         }
         Tokenizer tokenizer = Tokenizers.load(trained.bestCheckpoint());
-        try (LanguageModel model = Engine.TORCH.open(trained.bestCheckpoint())) {
+        try (LanguageModel model = Engine.TORCH.open(trained.bestCheckpoint(), "cpu", Precision.FLOAT32)) {
             title("2/4 sample", "temperature 0.7, top-p 0.95, seed 1");
             Generation sample = sample(model, tokenizer);
             title("3/4 perplexity", "does it predict better when it has read more?");

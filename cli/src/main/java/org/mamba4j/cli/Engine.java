@@ -2,15 +2,19 @@ package org.mamba4j.cli;
 
 import java.nio.file.Path;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.kernel.Workers;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.nn.TorchLanguageModel;
 
 /** What computes a model; the one place that names them all. */
 enum Engine {
-    /** libtorch, on the CPU. */
+    /** libtorch, on the CPU or a GPU. */
     TORCH {
         @Override
-        LanguageModel open(Path checkpoint) {
-            return TorchLanguageModel.load(checkpoint);
+        LanguageModel open(Path checkpoint, String device, Precision precision) {
+            int threads = Workers.shared().parallelism();
+            return TorchLanguageModel.load(checkpoint, MambaKernels.on(device, precision, threads));
         }
     };
 
@@ -20,7 +24,8 @@ enum Engine {
     /**
      * Opens the model in a checkpoint folder; the caller closes it.
      *
-     * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint
+     * @param device {@code cpu}, {@code cuda} or {@code cuda:N}
+     * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint, or the engine cannot run there
      */
-    abstract LanguageModel open(Path checkpoint);
+    abstract LanguageModel open(Path checkpoint, String device, Precision precision);
 }

@@ -9,7 +9,12 @@ import picocli.CommandLine.Spec;
         name = "eval",
         description = "Measure a trained model.",
         synopsisSubcommandLabel = "EVALUATION",
-        subcommands = {PerplexityCommand.class, PasskeyCommand.One.class, PasskeyCommand.Several.class})
+        subcommands = {
+            PerplexityCommand.class,
+            PasskeyCommand.One.class,
+            PasskeyCommand.Several.class,
+            DocumentRetrievalCommand.class
+        })
 final class EvalCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -17,6 +22,7 @@ final class EvalCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "say what to evaluate: perplexity, passkey or multi-key");
+        throw new ParameterException(
+                spec.commandLine(), "say what to evaluate: perplexity, passkey, multi-key or document-retrieval");
     }
 }

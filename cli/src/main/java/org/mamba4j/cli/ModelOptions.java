@@ -8,6 +8,7 @@ import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.train.Checkpoints;
 import picocli.CommandLine.Option;
 
@@ -29,11 +30,30 @@ final class ModelOptions {
             description = "What computes the model: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private Engine engine = Engine.TORCH;
 
+    @Option(
+            names = "--device",
+            paramLabel = "cpu|cuda|cuda:N",
+            defaultValue = "cpu",
+            description = "Where the model runs (default: ${DEFAULT-VALUE}).")
+    private String device = "cpu";
+
+    @Option(
+            names = "--precision",
+            paramLabel = "NAME",
+            defaultValue = "FLOAT32",
+            description = "Arithmetic of the model's products: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    private Precision precision = Precision.FLOAT32;
+
     private @Nullable Path checkpoint;
 
     /** The caller closes it. */
     LanguageModel open() {
-        return engine.open(checkpoint());
+        return open(checkpoint());
+    }
+
+    /** The model of another checkpoint folder, on the same engine and device; the caller closes it. */
+    LanguageModel open(Path other) {
+        return engine.open(other, device, precision);
     }
 
     Tokenizer tokenizer() {

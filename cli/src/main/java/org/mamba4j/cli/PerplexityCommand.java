@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
 import org.mamba4j.data.Corpus;
 import org.mamba4j.data.Document;
 import org.mamba4j.inference.LanguageModel;
@@ -65,13 +66,19 @@ final class PerplexityCommand implements Runnable {
             description = "Folder for perplexity.json and perplexity.png (default: eval in the model's folder).")
     private @Nullable Path output;
 
+    @Option(
+            names = "--json",
+            paramLabel = "FILE",
+            description =
+                    "Where the figures go; the chart is drawn beside it as .png (default: perplexity.json in --output).")
+    private @Nullable Path json;
+
     @Override
     public void run() {
         List<Integer> wanted = Lengths.parseList(lengths);
         int longest = wanted.stream().mapToInt(Integer::intValue).max().orElseThrow();
         Tokenizer tokenizer = model.tokenizer();
-        Path folder = output == null ? model.evaluations() : output;
-        PerplexityReport report = PerplexityReport.in(folder);
+        PerplexityReport report = report();
         EvaluationWindows.Picked picked =
                 EvaluationWindows.pick(data, documents(Corpus.of(data), tokenizer), longest, windows);
         PerplexityResult result;
@@ -84,6 +91,16 @@ final class PerplexityCommand implements Runnable {
         leftOut(picked, longest).forEach(System.out::println);
         report.write(result);
         System.err.println(Terminal.STDERR.dim("written: " + report.json() + ", " + report.png()));
+    }
+
+    private PerplexityReport report() {
+        if (json == null) {
+            return PerplexityReport.in(output == null ? model.evaluations() : output);
+        }
+        if (output != null) {
+            throw new UserError("--output and --json exclude each other: give only one");
+        }
+        return PerplexityReport.at(json);
     }
 
     private static EvaluationWindows.Documents documents(Corpus corpus, Tokenizer tokenizer) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -59,6 +60,36 @@ class PasskeyCommandTest {
         assertThat(run.code()).as(run.err()).isZero();
         assertThat(run.out()).contains("3 keys, one asked for");
         assertThat(model.resolve("eval/multi-key.json")).exists();
+    }
+
+    @Test
+    void documentsAreAskedForByNumber() throws IOException {
+        String article = "{\"paragraphs\": [{\"context\": \"A paragraph.\", \"qas\": [{\"question\": \"What?\"}]}]}";
+        Path squad = Files.writeString(
+                folder.resolve("squad.json"),
+                "{\"data\": [" + String.join(",", Collections.nCopies(4, article)) + "]}");
+        Object[] words = {
+            "eval",
+            "document-retrieval",
+            "--model",
+            model,
+            "--data",
+            squad,
+            "--text",
+            text,
+            "--documents",
+            "2,3",
+            "--depths",
+            "0",
+            "--trials",
+            1
+        };
+        Cli run = Cli.run(words);
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out()).contains("documents", "depth 0.00", "0/1", "stretches of");
+        assertThat(model.resolve("eval/document-retrieval.json")).content().contains("\"documents\": 3");
+        words[5] = text;
+        assertThat(Cli.run(words).code()).isEqualTo(2);
     }
 
     @Test

@@ -83,21 +83,27 @@ final class PassKeys {
     /** Asks for the key and answers. */
     Sentence question(Key key) {
         String prompt = " What is the pass key of " + key.name + "? The pass key of " + key.name + " is ";
-        int[] tokens = tokenizer.encode(prompt + key.digits + ". ");
-        int digitsFrom = prompt.getBytes(StandardCharsets.UTF_8).length;
+        return answered(tokenizer, prompt, key.digits, ". ");
+    }
+
+    /** {@code prompt}, {@code answer} and {@code end} as one text, with the tokens known that hold a part of the answer. */
+    static Sentence answered(Tokenizer tokenizer, String prompt, String answer, String end) {
+        int[] tokens = tokenizer.encode(prompt + answer + end);
+        int answerFrom = prompt.getBytes(StandardCharsets.UTF_8).length;
+        int answerTo = answerFrom + answer.getBytes(StandardCharsets.UTF_8).length;
         int bytes = 0;
         int from = tokens.length;
         int to = tokens.length;
         for (int i = 0; i < tokens.length; i++) {
-            int end = bytes + tokenizer.bytes(tokens[i]).length;
-            if (end > digitsFrom && from == tokens.length) {
+            int tokenEnd = bytes + tokenizer.bytes(tokens[i]).length;
+            if (tokenEnd > answerFrom && from == tokens.length) {
                 from = i;
             }
-            if (end >= digitsFrom + DIGITS) {
+            if (tokenEnd >= answerTo) {
                 to = i + 1;
                 break;
             }
-            bytes = end;
+            bytes = tokenEnd;
         }
         return new Sentence(tokens, from, to);
     }

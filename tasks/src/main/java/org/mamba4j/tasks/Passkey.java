@@ -7,7 +7,6 @@ import java.util.SplittableRandom;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
 import org.mamba4j.inference.LanguageModel;
-import org.mamba4j.inference.State;
 import org.mamba4j.text.Tokenizer;
 
 /**
@@ -18,12 +17,12 @@ import org.mamba4j.text.Tokenizer;
  * so exactly when it would generate all of the answer greedily. With more than one key, the others stand at random places
  * and belong to other names: then it does not help to remember just any number.
  *
- * <p>Text, keys, names and places follow from the seed, the length, the depth and the number of the trial alone, so a
- * grid can be measured in parts, and two models answer the same questions.
+ * <p>Text, keys, names and places follow from the seed, the length and the number of the trial alone, so a grid can be
+ * measured in parts, and two models answer the same questions. The depths of one trial differ in nothing but the place of
+ * the statement asked for: what comes before it is read once for all of them.
  */
 public final class Passkey {
-    private final LanguageModel model;
-    private final Tokenizer tokenizer;
+    private final GreedyAnswers answers;
     private final PassKeys passKeys;
 
     /**
@@ -60,8 +59,7 @@ public final class Passkey {
      * @param tokenizer the one that the model was trained with
      */
     public Passkey(LanguageModel model, Tokenizer tokenizer) {
-        this.model = model;
-        this.tokenizer = tokenizer;
+        this.answers = new GreedyAnswers(model, tokenizer);
         this.passKeys = new PassKeys(tokenizer);
     }
 
@@ -69,7 +67,7 @@ public final class Passkey {
      * Measures every cell.
      *
      * @param text that the model was not trained on
-     * @param progress told the fraction of the work done, in (0, 1], after every trial
+     * @param progress told the fraction of the work done, in (0, 1], after every trial of all depths
      * @throws UserError if a length is too short for the sentences or longer than the text
      */
     public RetrievalResult measure(Grid grid, Filler text, DoubleConsumer progress) {
@@ -82,31 +80,29 @@ public final class Passkey {
         double done = 0;
         List<RetrievalResult.Cell> cells = new ArrayList<>();
         for (int length : grid.lengths()) {
-            for (double depth : grid.depths()) {
-                int correct = 0;
-                for (int i = 0; i < grid.trials(); i++) {
-                    correct += answersRight(trial(grid, text, length, depth, i)) ? 1 : 0;
-                    done += length;
-                    progress.accept(Math.min(1, done / all));
+            int[] correct = new int[grid.depths().size()];
+            for (int i = 0; i < grid.trials(); i++) {
+                List<Trial> trials = new ArrayList<>();
+                for (double depth : grid.depths()) {
+                    trials.add(trial(grid, text, length, depth, i));
                 }
-                cells.add(new RetrievalResult.Cell(length, depth, grid.trials(), correct));
+                boolean[] right = answers.areRight(trials);
+                for (int d = 0; d < right.length; d++) {
+                    correct[d] += right[d] ? 1 : 0;
+                }
+                done += (double) length * right.length;
+                progress.accept(Math.min(1, done / all));
+            }
+            for (int d = 0; d < correct.length; d++) {
+                cells.add(new RetrievalResult.Cell(length, grid.depths().get(d), grid.trials(), correct[d]));
             }
         }
         return new RetrievalResult(cells);
     }
 
-    /**
-     * One question.
-     *
-     * @param context what is read, the question included
-     * @param answer what should follow
-     */
-    @SuppressWarnings("ArrayRecordComponent") // identity is enough: trials are never compared
-    record Trial(int[] context, int[] answer) {}
-
     /** Trial number {@code i} of a cell. */
     Trial trial(Grid grid, Filler text, int length, double depth, int i) {
-        long mixed = ((grid.seed() * 1_000_003 + length) * 1_000_003 + Double.hashCode(depth)) * 1_000_003 + i;
+        long mixed = (grid.seed() * 1_000_003 + length) * 1_000_003 + i;
         SplittableRandom random = new SplittableRandom(mixed);
         List<PassKeys.Key> keys = PassKeys.draw(grid.keys(), random);
         List<PassKeys.Sentence> statements =
@@ -128,28 +124,5 @@ public final class Passkey {
         int[] context = Arrays.copyOf(before, length);
         System.arraycopy(prompt, 0, context, length - prompt.length, prompt.length);
         return new Trial(context, question.answer());
-    }
-
-    private boolean answersRight(Trial trial) {
-        int read = trial.context.length;
-        int[] tokens = Arrays.copyOf(trial.context, read + trial.answer.length - 1);
-        System.arraycopy(trial.answer, 0, tokens, read, trial.answer.length - 1);
-        int[] right = new int[1];
-        try (State state = model.newState()) {
-            model.score(state, tokens, read - 1, (position, logits) -> {
-                int wanted = trial.answer[position - (read - 1)];
-                right[0] += greatest(logits) == wanted ? 1 : 0;
-            });
-        }
-        return right[0] == trial.answer.length;
-    }
-
-    /** The likeliest token; rows of the head that stand for no token are never chosen. */
-    private int greatest(float[] logits) {
-        int best = 0;
-        for (int i = 1; i < Math.min(logits.length, tokenizer.vocabSize()); i++) {
-            best = logits[i] > logits[best] ? i : best;
-        }
-        return best;
     }
 }

@@ -24,6 +24,31 @@ public record PerplexityReport(Path json, Path png) {
      * @throws UserError if it cannot be written to: known before anything is measured, and nothing is made for it
      */
     public static PerplexityReport in(Path folder) {
+        checkFolder(folder);
+        return new PerplexityReport(folder.resolve("perplexity.json"), folder.resolve("perplexity.png"));
+    }
+
+    /**
+     * Reports into {@code json} and a picture beside it; {@link #write} makes their folder if it does not exist.
+     *
+     * @throws UserError if they cannot be written: known before anything is measured, and nothing is made for it
+     */
+    public static PerplexityReport at(Path json) {
+        return new PerplexityReport(json, picture(json));
+    }
+
+    /** The picture beside a file of figures, both of which can be written. */
+    static Path picture(Path json) {
+        String name = Objects.toString(json.toAbsolutePath().getFileName(), "");
+        if (!name.endsWith(".json")) {
+            throw new UserError("the file for the figures is " + json + ", but must end in .json");
+        }
+        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
+        checkFolder(folder);
+        return folder.resolve(name.substring(0, name.length() - 5) + ".png");
+    }
+
+    private static void checkFolder(Path folder) {
         Path nearest = folder.toAbsolutePath();
         for (Path parent = nearest.getParent(); parent != null && !Files.exists(nearest); parent = parent.getParent()) {
             nearest = parent;
@@ -34,7 +59,6 @@ public record PerplexityReport(Path json, Path png) {
         if (!Files.isWritable(nearest)) {
             throw new UserError("cannot write to " + folder + ": " + nearest + " is read-only; give another folder");
         }
-        return new PerplexityReport(folder.resolve("perplexity.json"), folder.resolve("perplexity.png"));
     }
 
     /** @throws UserError if a file cannot be written */

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
 
-/** Draws how often something was found as a map of length and depth; each field says its percentage. */
+/** Draws how often something was found as a map of size and depth; each field says its percentage. */
 public final class RetrievalChart {
     private static final Color INK = new Color(0x22, 0x22, 0x22);
     private static final Color NEVER = new Color(0xF4, 0xF1, 0xEA);
@@ -29,7 +29,7 @@ public final class RetrievalChart {
 
     /** The map as a PNG of 1,600 pixels' width, for display at half that size. */
     public static byte[] png(RetrievalResult result, String title) {
-        List<Integer> lengths = result.lengths();
+        List<Integer> sizes = result.sizes();
         List<Double> depths = result.depths();
         BufferedImage image = new BufferedImage(WIDTH, TOP + ROW * depths.size() + BOTTOM, BufferedImage.TYPE_INT_RGB);
         Graphics2D g = image.createGraphics();
@@ -37,10 +37,10 @@ public final class RetrievalChart {
         g.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
         g.setColor(Color.WHITE);
         g.fillRect(0, 0, image.getWidth(), image.getHeight());
-        int column = (WIDTH - LEFT - RIGHT) / lengths.size();
+        int column = (WIDTH - LEFT - RIGHT) / sizes.size();
         g.setFont(new Font(Font.SANS_SERIF, Font.PLAIN, 28));
         for (RetrievalResult.Cell cell : result.cells()) {
-            int x = LEFT + lengths.indexOf(cell.length()) * column;
+            int x = LEFT + sizes.indexOf(cell.size()) * column;
             int y = TOP + depths.indexOf(cell.depth()) * ROW;
             g.setColor(blend(cell.accuracy()));
             g.fillRect(x + 2, y + 2, column - 4, ROW - 4);
@@ -48,13 +48,17 @@ public final class RetrievalChart {
             centred(g, Math.round(100 * cell.accuracy()) + " %", x + column / 2, y + ROW / 2);
         }
         g.setColor(INK);
-        for (int i = 0; i < lengths.size(); i++) {
-            centred(g, Lengths.format(lengths.get(i)), LEFT + i * column + column / 2, image.getHeight() - BOTTOM + 35);
+        for (int i = 0; i < sizes.size(); i++) {
+            centred(g, Lengths.format(sizes.get(i)), LEFT + i * column + column / 2, image.getHeight() - BOTTOM + 35);
         }
         for (int i = 0; i < depths.size(); i++) {
             centred(g, String.format(Locale.ROOT, "%.2f", depths.get(i)), LEFT - 60, TOP + i * ROW + ROW / 2);
         }
-        centred(g, "tokens read", LEFT + (WIDTH - LEFT - RIGHT) / 2, image.getHeight() - 45);
+        centred(
+                g,
+                result.isOfDocuments() ? "documents" : "tokens read",
+                LEFT + (WIDTH - LEFT - RIGHT) / 2,
+                image.getHeight() - 45);
         centred(g, "depth", 60, TOP - 30);
         g.setFont(new Font(Font.SANS_SERIF, Font.BOLD, 34));
         centred(g, title, WIDTH / 2, 45);

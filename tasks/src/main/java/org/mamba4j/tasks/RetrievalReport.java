@@ -22,13 +22,7 @@ public record RetrievalReport(Path json, Path png) {
      * @throws UserError if they cannot be written: known before anything is measured, and nothing is made for it
      */
     public static RetrievalReport at(Path json) {
-        String name = Objects.toString(json.toAbsolutePath().getFileName(), "");
-        if (!name.endsWith(".json")) {
-            throw new UserError("the file for the figures is " + json + ", but must end in .json");
-        }
-        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
-        PerplexityReport.in(folder); // the same check
-        return new RetrievalReport(json, folder.resolve(name.substring(0, name.length() - 5) + ".png"));
+        return new RetrievalReport(json, PerplexityReport.picture(json));
     }
 
     /** @throws UserError if a file cannot be written */

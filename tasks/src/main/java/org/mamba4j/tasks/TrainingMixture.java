@@ -70,6 +70,18 @@ public final class TrainingMixture implements BatchSource {
         return addKind(share, sequences);
     }
 
+    /**
+     * Adds sequences with documents.
+     *
+     * @param share of all sequences, in [0, 1]
+     * @return this
+     * @throws UserError if all sequences are too short for documents
+     */
+    public TrainingMixture add(double share, DocumentSequences sequences) {
+        sequences.check(settings.course());
+        return addKind(share, sequences);
+    }
+
     private TrainingMixture addKind(double share, Sequences sequences) {
         if (!(share >= 0 && share + asking() <= 1 + 1e-9)) {
             throw new UserError("a share of the sequences is " + share + ": shares must be at least 0, and not more"

@@ -58,7 +58,7 @@ class PasskeyTest {
         assertThat(result.cells())
                 .extracting(RetrievalResult.Cell::correct)
                 .containsExactly(4, 4, 4, 0, 0, 4); // at depth 0.5 of 900 the statement begins before the last 500
-        assertThat(result.atLength(900).correct()).isEqualTo(4);
+        assertThat(result.atSize(900).correct()).isEqualTo(4);
         assertThat(JsonText.compact(result.toJson()))
                 .startsWith("[{\"length\":400,\"depth\":0.0,\"trials\":4,\"correct\":4},");
     }
@@ -68,12 +68,12 @@ class PasskeyTest {
         Passkey.Grid grid = grid(4, 10, 800);
         assertThat(new Passkey(reader(10_000, false), BYTES)
                         .measure(grid, TEXT, fraction -> {})
-                        .atLength(800)
+                        .atSize(800)
                         .correct())
                 .isEqualTo(30);
         assertThat(new Passkey(reader(10_000, true), BYTES)
                         .measure(grid, TEXT, fraction -> {})
-                        .atLength(800)
+                        .atSize(800)
                         .correct())
                 .as("the first key that was stated is the one asked for at depth 0, and elsewhere seldom")
                 .isBetween(10, 20);
@@ -85,7 +85,7 @@ class PasskeyTest {
         Passkey task = new Passkey(reader(1, false), BYTES);
         Passkey.Grid grid = grid(keys, 1, 1000);
         for (double depth : grid.depths()) {
-            Passkey.Trial trial = task.trial(grid, TEXT, 1000, depth, 3);
+            Trial trial = task.trial(grid, TEXT, 1000, depth, 3);
             String text = BYTES.decode(trial.context());
             assertThat(trial.context()).hasSize(1000);
             Matcher asked = ASKED.matcher(text);
@@ -112,6 +112,24 @@ class PasskeyTest {
             assertThat(task.trial(grid, TEXT, 1000, depth, 3).context()).isEqualTo(trial.context());
             assertThat(task.trial(grid, TEXT, 1000, depth, 4).context()).isNotEqualTo(trial.context());
         }
+    }
+
+    @Test
+    void depthsThatShareTheirBeginningAnswerAsIfAlone() {
+        Passkey task = new Passkey(reader(1, false), BYTES);
+        Passkey.Grid grid = new Passkey.Grid(List.of(1000), List.of(1.0, 0.0, 0.5), 1, 2, 7);
+        Trial first = task.trial(grid, TEXT, 1000, 0, 0);
+        Trial last = task.trial(grid, TEXT, 1000, 1, 0);
+        assertThat(last.answer()).isEqualTo(first.answer());
+        List<Trial> trials = List.of(last, first, task.trial(grid, TEXT, 1000, 0.5, 0));
+        FakeLanguageModel reader = reader(10_000, false);
+        assertThat(new GreedyAnswers(reader, BYTES).areRight(trials)).containsExactly(true, true, true);
+        assertThat(new GreedyAnswers(reader(500, false), BYTES).areRight(trials))
+                .as("each as if it were alone")
+                .containsExactly(true, false, false);
+        assertThat(new GreedyAnswers(reader, BYTES).areRight(List.of(first, first)))
+                .as("twice the same")
+                .containsExactly(true, true);
     }
 
     @Test

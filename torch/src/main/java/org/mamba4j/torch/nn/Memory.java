@@ -254,27 +254,34 @@ final class Memory {
         int held = (int) selected.filled().select(1, last).sum().item_long();
         long[] index = Arrays.copyOf(Tensors.toLongs(selected.index().select(1, last)), held);
         float[] rank = Tensors.toFloats(candidates.rank()); // (S)
-        float[] rows = Tensors.toFloats(summaries); // (S · s)
-        float[] poolSummaries = new float[held * width];
+        int openFrom = before.held() + (last == 0 ? 0 : before.open() + chunks.from(last));
+        int[] wanted = new int[held + rank.length - openFrom];
         float[] importances = new float[held];
         long[] positions = new long[held];
         for (int i = 0; i < held; i++) {
             int from = (int) index[i];
-            System.arraycopy(rows, from * width, poolSummaries, i * width, width);
+            wanted[i] = from;
             importances[i] = rank[from];
             positions[i] = from < before.held()
                     ? before.positions()[from]
                     : chunks.start() + from - before.held() - before.open();
         }
-        int openFrom = before.held() + (last == 0 ? 0 : before.open() + chunks.from(last));
+        Arrays.setAll(wanted, i -> i < held ? wanted[i] : openFrom + i - held);
+        float[] rows = rows(summaries, wanted);
         return new LayerNotes(
-                poolSummaries,
+                Arrays.copyOf(rows, held * width),
                 importances,
                 positions,
-                Arrays.copyOfRange(rows, openFrom * width, rows.length),
+                Arrays.copyOfRange(rows, held * width, rows.length),
                 Arrays.copyOfRange(rank, openFrom, rank.length),
                 tokenTail,
                 layerTail);
+    }
+
+    /** Some summaries of (1, S, s), one after the other: only these leave the device. */
+    private static float[] rows(Tensor summaries, int[] wanted) {
+        Tensor index = Tensors.ofTokens(wanted, 0, 1, wanted.length).view(-1);
+        return Tensors.toFloats(summaries.index_select(1, index.to(summaries.device(), ScalarType.Long)));
     }
 
     private static float[] floats(Tensor tensor) {

@@ -18,12 +18,15 @@ import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
- * A {@link LanguageNetwork} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, so memory does not
- * grow with their length; the chunks meet in the state, and the layers are those of training.
+ * A {@link LanguageNetwork} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, on a GPU of
+ * {@value #GPU_CHUNK}, so memory does not grow with their length; the chunks meet in the state, and the layers are those of training.
  */
 public final class TorchLanguageModel implements LanguageModel {
     /** Tokens of one forward pass. */
     static final int CHUNK = 1024;
+
+    /** The same on a GPU, which waits for the next call most of the time unless there is much to do in each. */
+    static final int GPU_CHUNK = 1 << 16;
 
     /** Greatest number of logits that are held at once while scoring. */
     private static final int SCORED_AT_ONCE = 1 << 22;
@@ -152,9 +155,10 @@ public final class TorchLanguageModel implements LanguageModel {
     private void read(State state, int[] tokens, ChunkConsumer consumer) {
         TorchState own = own(state);
         checkTokens(tokens);
-        for (int from = 0; from < tokens.length; from += CHUNK) {
+        int chunk = model.kernels().isCuda() ? GPU_CHUNK : CHUNK;
+        for (int from = 0; from < tokens.length; from += chunk) {
             int start = from;
-            int length = Math.min(CHUNK, tokens.length - from);
+            int length = Math.min(chunk, tokens.length - from);
             compute("prefill", () -> {
                 Tensor hidden = pass(own, Tensors.ofTokens(tokens, start, 1, length));
                 consumer.accept(start, hidden);
