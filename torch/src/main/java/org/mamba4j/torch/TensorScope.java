@@ -107,7 +107,7 @@ public final class TensorScope implements AutoCloseable {
     }
 
     /** Hands {@code object} to the scope that owns the graphs built now; if there is none, to the garbage collector. */
-    static <T extends Pointer> T giveToGraph(T object) {
+    public static <T extends Pointer> T giveToGraph(T object) {
         TensorScope scope = INNERMOST.get();
         while (scope != null && !scope.ownsGraphs) {
             scope = scope.enclosing;

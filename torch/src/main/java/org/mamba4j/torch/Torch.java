@@ -8,6 +8,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.invoke.MethodHandle;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.UserError;
@@ -15,6 +17,9 @@ import org.mamba4j.UserError;
 /** libtorch in this process: loading it, its threads, its errors. */
 public final class Torch {
     private static final System.Logger LOG = System.getLogger(Torch.class.getName());
+
+    private static final Pattern GPU_MEMORY = Pattern.compile(
+            "Tried to allocate ([\\d.]+ \\w+)\\..*total capacity of ([\\d.]+ \\w+) of which ([\\d.]+ \\w+) is free");
 
     private static final int M_TRIM_THRESHOLD = -1;
     private static final int M_MMAP_THRESHOLD = -3;
@@ -60,10 +65,18 @@ public final class Torch {
         int stack = text.indexOf("Exception raised from");
         String message = (stack < 0 ? text : text.substring(0, stack)).strip().replaceAll("\\s*\\n\\s*", "; ");
         if (message.contains("can't allocate memory") || message.contains("out of memory")) {
-            return new UserError(
-                    operation + ": not enough memory (" + message + "); use a smaller batch or shorter sequences", raw);
+            return new UserError(operation + ": " + notEnough(message), raw);
         }
         return new TorchException(operation + ": " + message, raw);
+    }
+
+    private static String notEnough(String message) {
+        Matcher gpu = GPU_MEMORY.matcher(message);
+        return gpu.find()
+                ? "not enough memory on the GPU for a tensor of " + gpu.group(1) + " (it has " + gpu.group(2)
+                        + ", of which " + gpu.group(3) + " are free); use a smaller batch (optimiser.accumulate makes"
+                        + " up for it), shorter sequences, precision bfloat16 or, in training, recompute"
+                : "not enough memory (" + message + "); use a smaller batch or shorter sequences";
     }
 
     /** Loads on first touch: what must be set before libtorch's libraries are opened is set here. */

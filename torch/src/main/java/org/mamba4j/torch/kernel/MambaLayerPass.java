@@ -1,6 +1,7 @@
 package org.mamba4j.torch.kernel;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.MambaConfig;
@@ -92,6 +93,21 @@ public final class MambaLayerPass {
             allButX().forEach(scope::promote);
         }
 
+        /** Each tensor replaced by what {@code change} makes of it. */
+        Saved map(UnaryOperator<Tensor> change) {
+            return new Saved(
+                    change.apply(x),
+                    change.apply(scale),
+                    change.apply(normed),
+                    change.apply(halves),
+                    change.apply(u),
+                    change.apply(selection),
+                    change.apply(delta),
+                    change.apply(a),
+                    change.apply(y),
+                    change.apply(checkpoints));
+        }
+
         /** Frees all. */
         public void close() {
             x.close();
@@ -173,6 +189,11 @@ public final class MambaLayerPass {
                                     above.exact(), above.exact(), rounded, weights.norm.gradient(), add, workspace()));
             return new ResidualGradient(above.exact(), scope.promote(rounded));
         }
+    }
+
+    /** {@code exact} (M, d) in the type of the activations. */
+    Tensor rounded(Tensor exact) {
+        return exact.to(type);
     }
 
     private CudaRmsNorm norm() {

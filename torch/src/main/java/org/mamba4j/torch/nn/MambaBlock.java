@@ -1,13 +1,20 @@
 package org.mamba4j.torch.nn;
 
+import java.util.List;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.CustomGradient;
+import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.ConvInputs;
+import org.mamba4j.torch.kernel.DifferentiableLayer;
 import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.kernel.MambaLayerPass;
 import org.mamba4j.torch.kernel.ScanInputs;
 import org.mamba4j.torch.kernel.SequenceOutput;
+import org.mamba4j.torch.kernel.TrainedWeight;
 
 /**
  * One block of a Mamba: x + mixer(RMSNorm(x)).
@@ -58,7 +65,73 @@ final class MambaBlock {
 
     /** (B, L, d) → (B, L, d). */
     Tensor forward(Tensor x, Carry carry) {
+        if (runsAsOneOperation(x, carry)) {
+            return DifferentiableLayer.apply(x, new MambaLayerPass(config, kernels.activations(), trainedWeights()));
+        }
         return x.add(mixer(LanguageNetwork.rmsNorm(x, norm, config.normEpsilon()), carry)); // (B, L, d)
+    }
+
+    /**
+     * Whether the whole block trains as one fused operation: on a GPU, from nothing, and where there are gradients to add to.
+     */
+    private boolean runsAsOneOperation(Tensor x, Carry carry) {
+        return kernels.isCuda()
+                && !carry.wantsState()
+                && GradMode.is_enabled()
+                && x.requires_grad()
+                && x.numel() > 0
+                && weights().stream()
+                        .allMatch(weight -> !weight.defined() || weight.grad().defined());
+    }
+
+    private List<Tensor> weights() {
+        return List.of(
+                norm,
+                inProj,
+                inProjBias,
+                convWeight,
+                convBias,
+                xProj,
+                dtProj,
+                dtProjBias,
+                aLog,
+                d,
+                outProj,
+                outProjBias);
+    }
+
+    private MambaLayerPass.Weights trainedWeights() {
+        return new MambaLayerPass.Weights(
+                value(norm),
+                factor(inProj),
+                factor(inProjBias),
+                value(convWeight),
+                value(convBias),
+                factor(xProj),
+                factor(dtProj),
+                value(dtProjBias),
+                value(aLog),
+                value(d),
+                factor(outProj),
+                factor(outProjBias));
+    }
+
+    private static TrainedWeight value(Tensor weight) {
+        if (!weight.defined()) {
+            return TrainedWeight.ABSENT;
+        }
+        Tensor value = CustomGradient.save(weight);
+        return new TrainedWeight(value, value, TensorScope.giveToGraph(weight.grad()));
+    }
+
+    /** With its present value in the type of the activations. */
+    private TrainedWeight factor(Tensor weight) {
+        if (!weight.defined()) {
+            return TrainedWeight.ABSENT;
+        }
+        TrainedWeight exact = value(weight);
+        return new TrainedWeight(
+                exact.value(), TensorScope.giveToGraph(kernels.activation(exact.value())), exact.gradient());
     }
 
     private Tensor mixer(Tensor x, Carry carry) {

@@ -1,11 +1,11 @@
 package org.mamba4j.torch.nn;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
+import org.mamba4j.checkpoint.DType;
 import org.mamba4j.model.MambaConfig;
-import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.TensorFiles;
 
 /**
  * The initial values of a Mamba, as its reference implementation draws them ([1], section 3.6 and appendix), from one seed
@@ -91,9 +91,10 @@ final class MambaInit {
     }
 
     static void set(Parameter parameter, DoubleSupplier values) {
-        MemorySegment memory = Tensors.segment(parameter.tensor());
-        for (long i = 0; i < parameter.tensor().numel(); i++) {
-            memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values.getAsDouble());
+        float[] drawn = new float[Math.toIntExact(parameter.tensor().numel())];
+        for (int i = 0; i < drawn.length; i++) {
+            drawn[i] = (float) values.getAsDouble();
         }
+        TensorFiles.fill(parameter.tensor(), DType.F32, MemorySegment.ofArray(drawn));
     }
 }

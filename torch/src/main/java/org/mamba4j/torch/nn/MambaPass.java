@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -13,6 +14,7 @@ import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.CudaCrossEntropy;
 import org.mamba4j.torch.kernel.CudaEmbedding;
 import org.mamba4j.torch.kernel.CudaRmsNorm;
@@ -134,8 +136,10 @@ public final class MambaPass implements AutoCloseable {
         Tensor embedded = Tensors.emptyLike(embedding.value(), ScalarType.Float, tokens.size(0), config.dModel());
         CudaEmbedding.forward(embedding.value(), tokens, embedded);
         MambaLayerPass.Residual x = new MambaLayerPass.Residual(embedded, ABSENT); // (M, d)
-        for (MambaLayerPass layer : layers) {
-            MambaLayerPass.Forward done = layer.forward(x, batch);
+        for (int i = 0; i < layers.size(); i++) {
+            MambaLayerPass layer = layers.get(i);
+            MambaLayerPass.Residual in = x;
+            MambaLayerPass.Forward done = within(i, "forward", ids, () -> layer.forward(in, batch));
             kept.add(keep(x, done));
             x = done.residual();
         }
@@ -144,8 +148,10 @@ public final class MambaPass implements AutoCloseable {
         ready.accept("lm_head.");
         for (int i = layers.size() - 1; i >= 0; i--) {
             MambaLayerPass layer = layers.get(i);
-            MambaLayerPass.Saved saved = saved(kept.get(i), layer, batch);
-            ResidualGradient below = layer.backward(saved, gradient, batch, add);
+            Kept before = kept.get(i);
+            ResidualGradient above = gradient;
+            MambaLayerPass.Saved saved = within(i, "forward again", ids, () -> saved(before, layer, batch));
+            ResidualGradient below = within(i, "backward", ids, () -> layer.backward(saved, above, batch, add));
             saved.close();
             gradient.rounded().close();
             gradient = below;
@@ -158,6 +164,18 @@ public final class MambaPass implements AutoCloseable {
         Tensor workspace = CudaEmbedding.workspace(embedding.value(), tokens.size(0), config.dModel());
         CudaEmbedding.backward(gradient.exact(), tokens, embedding.gradient(), workspace);
         ready.accept("backbone.embeddings.");
+    }
+
+    /** Runs a part of the sweep; an error, of memory above all, says which part of what it was. */
+    private <T> T within(int layer, String direction, Tensor ids, Supplier<T> part) {
+        try {
+            return part.get();
+        } catch (RuntimeException e) {
+            throw Torch.translate(
+                    "layer " + (layer + 1) + " of " + layers.size() + ", " + direction + ", of " + ids.size(0) + " x "
+                            + ids.size(1) + " tokens",
+                    e);
+        }
     }
 
     private static Tensor flat(Tensor tensor) {

@@ -20,10 +20,10 @@ import org.mamba4j.inference.State;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
-import org.mamba4j.torch.kernel.MambaKernels;
 
 class MemMambaStreamingTest {
     private static final int LENGTH = 47;
@@ -142,7 +142,7 @@ class MemMambaStreamingTest {
         Recorder recorder = new Recorder();
         MemMambaConfig config = MemoryModels.config(memory);
         try (MemMamba network =
-                MemoryModels.randomised(MemMamba.create(config, MambaKernels.fused(), recorder, 1), 6)) {
+                MemoryModels.randomised(MemMamba.create(config, Gpu.kernelsUnderTest(), recorder, 1), 6)) {
             int[] tokens = MemoryModels.text(101, 7);
             NoGrad.run(() -> TensorScope.run(() -> network.forward(Tensors.ofTokens(tokens, 0, 1, tokens.length))));
             List<float[]> whole = List.copyOf(recorder.ranks);
@@ -194,7 +194,7 @@ class MemMambaStreamingTest {
                 .build();
         MemMambaConfig config = new MemMambaConfig(
                 mamba, MemoryConfig.builder().summarySize(8).crossLayerPeriod(2).build());
-        try (MemMamba network = MemoryModels.randomised(MemMamba.create(config, MambaKernels.fused(), 1), 1)) {
+        try (MemMamba network = MemoryModels.randomised(MemMamba.create(config, Gpu.kernelsUnderTest(), 1), 1)) {
             TorchLanguageModel model = new TorchLanguageModel(network);
             try (TorchState young = (TorchState) model.newState();
                     TorchState old = (TorchState) model.newState()) {

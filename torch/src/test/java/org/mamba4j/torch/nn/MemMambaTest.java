@@ -17,10 +17,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
-import org.mamba4j.torch.kernel.MambaKernels;
 
 class MemMambaTest {
     private static final int LENGTH = 31;
@@ -56,8 +56,8 @@ class MemMambaTest {
     void untrainedItIsTheMambaThatItWraps(String fusion) {
         MemMambaConfig config =
                 MemoryModels.config(MemoryModels.memory().fusion(fusion).build());
-        try (MemMamba model = MemMamba.create(config, MambaKernels.fused(), 5);
-                Mamba mamba = Mamba.create(config.mamba(), MambaKernels.fused(), 5)) {
+        try (MemMamba model = MemMamba.create(config, Gpu.kernelsUnderTest(), 5);
+                Mamba mamba = Mamba.create(config.mamba(), Gpu.kernelsUnderTest(), 5)) {
             int[] tokens = MemoryModels.text(2 * LENGTH, 6);
             assertThat(logits(model, tokens, 2)).isEqualTo(logits(mamba, tokens, 2));
             assertThat(logits(MemoryModels.randomised(model, 5), tokens, 2)).isNotEqualTo(logits(mamba, tokens, 2));
@@ -83,8 +83,8 @@ class MemMambaTest {
     @Test
     void bothSelectionsGiveTheSameModel() {
         MemMambaConfig config = MemoryModels.config(MemoryModels.memory().build());
-        try (MemMamba ranked = MemMamba.create(config, MambaKernels.fused(), new RankedSelection(), 3);
-                MemMamba merged = MemMamba.create(config, MambaKernels.fused(), new MergedSelection(), 3)) {
+        try (MemMamba ranked = MemMamba.create(config, Gpu.kernelsUnderTest(), new RankedSelection(), 3);
+                MemMamba merged = MemMamba.create(config, Gpu.kernelsUnderTest(), new MergedSelection(), 3)) {
             int[] tokens = MemoryModels.text(2 * LENGTH, 4);
             assertThat(logits(MemoryModels.randomised(ranked, 9), tokens, 2))
                     .isEqualTo(logits(MemoryModels.randomised(merged, 9), tokens, 2));
@@ -118,7 +118,7 @@ class MemMambaTest {
     @Test
     void atFirstOnlyTheValuesOfTheMemoryReceiveAGradient() {
         MemMambaConfig config = MemoryModels.config(MemoryModels.memory().build());
-        try (MemMamba model = MemMamba.create(config, MambaKernels.fused(), 11)) {
+        try (MemMamba model = MemMamba.create(config, Gpu.kernelsUnderTest(), 11)) {
             int[] tokens = MemoryModels.text(LENGTH + 1, 12);
             gradients(model, tokens, ids -> model.loss(ids, targets(tokens))).forEach((name, gradient) -> {
                 boolean reached = !name.contains(".memory.") || name.endsWith("value.weight");
@@ -169,7 +169,7 @@ class MemMambaTest {
     @Test
     void theDensePhaseNotesEveryTokenAndReadsThemAll() {
         MemMambaConfig config = MemoryModels.config(MemoryModels.memory().build());
-        try (MemMamba model = MemoryModels.randomised(MemMamba.create(config, MambaKernels.fused(), 1), 1)) {
+        try (MemMamba model = MemoryModels.randomised(MemMamba.create(config, Gpu.kernelsUnderTest(), 1), 1)) {
             int[] tokens = MemoryModels.text(2 * LENGTH, 2);
             Tensor ids = Tensors.ofTokens(tokens, 0, 2, LENGTH);
             MemoryTraining dense = new MemoryTraining(new MemoryTraining.Controls(LENGTH, true, 0, 0, false));
@@ -223,7 +223,7 @@ class MemMambaTest {
                     .isNotEqualTo(Tensors.toFloats(some.explored(2, 4, 100)));
         });
         MemMambaConfig config = MemoryModels.config(MemoryModels.memory().build());
-        try (MemMamba model = MemMamba.create(config, MambaKernels.fused(), 1)) {
+        try (MemMamba model = MemMamba.create(config, Gpu.kernelsUnderTest(), 1)) {
             MambaInit.set(
                     model.parameters().stream()
                             .filter(p -> p.name().equals("backbone.layers.1.memory.threshold"))
@@ -242,7 +242,7 @@ class MemMambaTest {
     @Test
     void thePriceOfNotesClosesGatesThatAreTooManyAndNoOthers() {
         MemMambaConfig config = MemoryModels.config(MemoryModels.memory().build());
-        try (MemMamba model = MemMamba.create(config, MambaKernels.fused(), 1)) {
+        try (MemMamba model = MemMamba.create(config, Gpu.kernelsUnderTest(), 1)) {
             MemoryTraining training = new MemoryTraining(new MemoryTraining.Controls(3, true, 0, 0, false));
             assertThatThrownBy(() -> training.notePrice(0.1)).isInstanceOf(IllegalStateException.class);
             TensorScope.run(() -> {

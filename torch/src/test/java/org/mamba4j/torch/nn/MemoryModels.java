@@ -4,7 +4,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
-import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.Gpu;
 
 /** Small MemMambas for tests, and texts for them. */
 final class MemoryModels {
@@ -31,7 +31,7 @@ final class MemoryModels {
 
     /** A model whose memory matters: every tensor of it is drawn at random, and about half of the tokens are noted. */
     static MemMamba random(MemoryConfig memory, long seed) {
-        return randomised(MemMamba.create(config(memory), MambaKernels.fused(), seed), seed);
+        return randomised(MemMamba.create(config(memory), Gpu.kernelsUnderTest(), seed), seed);
     }
 
     static MemMamba randomised(MemMamba model, long seed) {
