@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -216,7 +217,11 @@ public final class MambaPass implements AutoCloseable {
             NormedStream last = NormedStream.of(x, normalise, type);
             Tensor gradNormed = Tensors.emptyLike(last.normed()); // (M, d)
             Tensor normaliser = Tensors.emptyLike(norm.value(), ScalarType.Float, 1);
-            CudaCrossEntropy.normaliser(targets, positionWeights, normaliser);
+            if (positionWeights.defined()) {
+                normaliser.fill_(new Scalar(1.0f)); // a weighted loss is a sum, not a mean
+            } else {
+                CudaCrossEntropy.normaliser(targets, positionWeights, normaliser);
+            }
             Tensor losses = Tensors.emptyLike(norm.value(), ScalarType.Float, targets.size(0));
             long rows = targets.size(0);
             long piece = Math.max(1, LOGITS_AT_ONCE / config.vocabSize());

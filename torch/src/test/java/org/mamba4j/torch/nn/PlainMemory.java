@@ -34,7 +34,9 @@ final class PlainMemory {
             if (config.takesNotes(layer)) {
                 x = read(layer, x, noted);
             }
-            MambaBlock block = new MambaBlock(config.mamba(), MambaKernels.composed(), model.weights(), layer);
+            // The composed operations are for the CPU; what is compared on a GPU is the memory.
+            MambaKernels kernels = model.kernels().isCuda() ? model.kernels() : MambaKernels.composed();
+            MambaBlock block = new MambaBlock(config.mamba(), kernels, model.weights(), layer);
             x = block.forward(x, Carry.NONE);
         }
         return model.logits(model.finalNorm(x));
@@ -99,7 +101,7 @@ final class PlainMemory {
                     .add(logGate));
         }
         Tensor attention = torch.cat(logits, 0).softmax(0);
-        Tensor read = torch.zeros(config.memory().summarySize());
+        Tensor read = torch.zeros_like(q); // (s)
         for (int i = 0; i < pool.size(); i++) {
             read = read.add(attention.select(0, i + 1).mul(pool.get(i).summary()));
         }
