@@ -27,8 +27,8 @@ public final class Devices {
             if (!torch.hasCUDA()) {
                 throw new UserError(
                         "device " + name + ": no CUDA device can be used here (libtorch on the class path is"
-                                + " built for CPUs, or there is no NVIDIA driver); use --device cpu, or put the -gpu artifacts"
-                                + " of org.bytedeco:pytorch on the class path");
+                                + " built for CPUs, or there is no NVIDIA driver); use --device cpu, or start with"
+                                + " MAMBA4J_CUDA=1 ./mamba4j (in a program of yours: the -gpu artifact of org.bytedeco:pytorch)");
             }
             return new Device(name);
         }

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.invoke.MethodHandle;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
@@ -26,9 +27,15 @@ public final class Torch {
 
     private Torch() {}
 
-    /** Loads the native library, once; the first call takes about a second, more when the jar is unpacked first. */
+    /**
+     * Loads the native library, once; the first call takes about a second, more when the jar is unpacked first.
+     *
+     * @throws UserError if it is built for GPUs and this machine lacks what it needs of CUDA
+     */
     public static void load() {
-        Loaded.touch();
+        Loaded.FAILURE.ifPresent(failure -> {
+            throw failure;
+        });
     }
 
     /**
@@ -81,15 +88,32 @@ public final class Torch {
 
     /** Loads on first touch: what must be set before libtorch's libraries are opened is set here. */
     private static final class Loaded {
+        static final Optional<UserError> FAILURE;
+
         static {
             Linker linker = Linker.nativeLinker();
             quietThreads(linker);
             keepFreedMemory(linker);
             reportBlas();
-            Loader.load(torch.class);
+            FAILURE = loadLibrary();
         }
 
-        static void touch() {}
+        private static Optional<UserError> loadLibrary() {
+            try {
+                Loader.load(torch.class);
+                return Optional.empty();
+            } catch (UnsatisfiedLinkError e) {
+                if (!System.getProperty("org.bytedeco.javacpp.platform.extension", "")
+                        .equals("-gpu")) {
+                    throw e;
+                }
+                return Optional.of(new UserError(
+                        "libtorch for NVIDIA GPUs cannot be loaded (" + e.getMessage()
+                                + "): it needs the libraries of CUDA 13, cuDNN 9 and NCCL where the loader finds them"
+                                + " (LD_LIBRARY_PATH); without a GPU, start without MAMBA4J_CUDA",
+                        e));
+            }
+        }
 
         /**
          * libgomp's workers spin for a while after each parallel region and take the cores from the Java threads that run

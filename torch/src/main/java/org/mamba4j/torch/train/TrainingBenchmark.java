@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.parallel.Ranks;
 
 /** How fast a model trains: whole steps (batch to the device, gradients, clipping, update, loss back) on random tokens. */
@@ -50,6 +51,7 @@ public final class TrainingBenchmark {
         TrainConfig config = TrainConfig.ofDefaults(settings);
         BatchSource source =
                 oneBatch(model.vocabSize(), config.data().batch(), config.data().length());
+        Devices.check(config.device());
         boolean gpu = !config.device().equals("cpu");
         long free = gpu ? freeBytes() : 0;
         try (Learner learner = new Learner(model, config, ranks)) {
