@@ -4,11 +4,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.kernel.Workers;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.Precision;
+import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.train.Checkpoints;
 import picocli.CommandLine.Option;
 
@@ -54,6 +58,20 @@ final class ModelOptions {
     /** The model of another checkpoint folder, on the same engine and device; the caller closes it. */
     LanguageModel open(Path other) {
         return engine.open(other, device, precision);
+    }
+
+    /** The network of a checkpoint folder, or of a run's best checkpoint, to look into; the caller closes it. */
+    LanguageNetwork network(Path folder) {
+        MambaKernels kernels =
+                MambaKernels.on(device, precision, Workers.shared().parallelism());
+        try (Checkpoint opened = Checkpoint.open(checkpoint(folder))) {
+            return LanguageNetwork.load(opened, kernels);
+        }
+    }
+
+    /** The folder that was named. */
+    Path folder() {
+        return model;
     }
 
     Tokenizer tokenizer() {

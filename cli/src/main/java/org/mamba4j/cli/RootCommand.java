@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             EvalCommand.class,
             LogitsCommand.class,
+            MemoryCommand.class,
             BenchCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,

@@ -19,7 +19,7 @@ final class SvgChart {
     /**
      * A series.
      *
-     * @param name for the legend
+     * @param name for the legend; empty for none
      * @param style CSS class of line and points
      * @param points in the order of x
      * @param marked whether points are drawn, with their bars
@@ -66,7 +66,7 @@ final class SvgChart {
         this.yRange = range(
                 all.stream().mapToDouble(Point::low).min().orElse(0),
                 all.stream().mapToDouble(Point::high).max().orElse(1),
-                0.06);
+                y.logarithmic() ? 0 : 0.06);
     }
 
     /** Some room around the values; a single value gets some as well. */
@@ -166,6 +166,9 @@ final class SvgChart {
         int at = WIDTH - RIGHT;
         for (int i = series.size() - 1; i >= 0 && series.size() > 1; i--) {
             Series s = series.get(i);
+            if (s.name().isEmpty()) {
+                continue;
+            }
             int width = 34 + 7 * s.name().length();
             at -= width;
             svg.append(String.format(
@@ -182,15 +185,17 @@ final class SvgChart {
     }
 
     private double placeX(double value) {
-        double share = x.logarithmic()
-                ? (Math.log(value) - Math.log(xRange[0])) / (Math.log(xRange[1]) - Math.log(xRange[0]))
-                : (value - xRange[0]) / (xRange[1] - xRange[0]);
-        return LEFT + share * (WIDTH - RIGHT - LEFT);
+        return LEFT + share(value, xRange, x) * (WIDTH - RIGHT - LEFT);
     }
 
     private double placeY(double value) {
-        double share = (value - yRange[0]) / (yRange[1] - yRange[0]);
-        return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP);
+        return HEIGHT - BOTTOM - share(value, yRange, y) * (HEIGHT - BOTTOM - TOP);
+    }
+
+    private static double share(double value, double[] range, Axis axis) {
+        return axis.logarithmic()
+                ? (Math.log(value) - Math.log(range[0])) / (Math.log(range[1]) - Math.log(range[0]))
+                : (value - range[0]) / (range[1] - range[0]);
     }
 
     /** Four to eight values of the form 1, 2 or 5 · 10^k that lie in the range. */

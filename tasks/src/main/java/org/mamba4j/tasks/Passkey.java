@@ -100,6 +100,44 @@ public final class Passkey {
         return new RetrievalResult(cells);
     }
 
+    /**
+     * A text to look at: one key, stated and asked for at the end, with its answer.
+     *
+     * @param tokens all of it
+     * @param statedFrom first token of the statement
+     * @param statedTo one behind its last
+     * @param askedFrom first token of the question
+     */
+    @SuppressWarnings("ArrayRecordComponent") // identity is enough: examples are never compared
+    public record Example(int[] tokens, int statedFrom, int statedTo, int askedFrom) {}
+
+    /**
+     * The example of a seed.
+     *
+     * @param length tokens before the answer
+     * @param depth share of the text before the statement
+     * @throws UserError if the text is too short
+     */
+    public static Example example(Tokenizer tokenizer, Filler text, int length, double depth, long seed) {
+        SplittableRandom random = new SplittableRandom(seed);
+        PassKeys keys = new PassKeys(tokenizer);
+        PassKeys.Key key = PassKeys.draw(1, random).getFirst();
+        int[] statement = keys.statement(key).tokens();
+        int[] question = keys.question(key).tokens();
+        int filler = length - statement.length - keys.question(key).prompt().length;
+        if (filler < 1) {
+            throw new UserError("an example of " + length + " tokens has no room for a key: use a longer one");
+        }
+        int place = (int) Math.round(depth * filler);
+        int[] drawn = text.draw(filler, random);
+        int[] tokens = new int[filler + statement.length + question.length];
+        System.arraycopy(drawn, 0, tokens, 0, place);
+        System.arraycopy(statement, 0, tokens, place, statement.length);
+        System.arraycopy(drawn, place, tokens, place + statement.length, filler - place);
+        System.arraycopy(question, 0, tokens, filler + statement.length, question.length);
+        return new Example(tokens, place, place + statement.length, filler + statement.length);
+    }
+
     /** Trial number {@code i} of a cell. */
     Trial trial(Grid grid, Filler text, int length, double depth, int i) {
         long mixed = (grid.seed() * 1_000_003 + length) * 1_000_003 + i;

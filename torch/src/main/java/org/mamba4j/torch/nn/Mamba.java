@@ -62,6 +62,10 @@ public final class Mamba extends LanguageNetwork {
         return config;
     }
 
+    MambaBlock block(int layer) {
+        return blocks.get(layer);
+    }
+
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Tensor x = embedded; // (B, L, d)

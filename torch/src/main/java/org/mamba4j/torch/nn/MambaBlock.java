@@ -4,6 +4,8 @@ import java.util.List;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.CustomGradient;
 import org.mamba4j.torch.TensorScope;
@@ -134,7 +136,25 @@ final class MambaBlock {
                 exact.value(), TensorScope.giveToGraph(kernels.activation(exact.value())), exact.gradient());
     }
 
-    private Tensor mixer(Tensor x, Carry carry) {
+    /**
+     * What the scan works on: computed from the token itself.
+     *
+     * @param u its input (B, L, D)
+     * @param z gate of its output (B, L, D)
+     * @param delta steps before bias and softplus (B, L, D)
+     * @param b how the input enters the state (B, L, N)
+     * @param c how the state is read (B, L, N)
+     * @param a decay (D, N), negative
+     * @param convState last inputs of the convolution, if the carry wants them
+     */
+    record Selected(Tensor u, Tensor z, Tensor delta, Tensor b, Tensor c, Tensor a, Tensor convState) {}
+
+    /** @param x the residual stream (B, L, d) */
+    Selected select(Tensor x, Carry carry) {
+        return selected(LanguageNetwork.rmsNorm(x, norm, config.normEpsilon()), carry);
+    }
+
+    private Selected selected(Tensor x, Carry carry) {
         TensorVector halves = kernels.linear(x, inProj, inProjBias).split(config.dInner(), 2); // 2 × (B, L, D)
         Tensor z = halves.get(1); // (B, L, D)
 
@@ -148,17 +168,26 @@ final class MambaBlock {
         Tensor b = selection.get(1); // (B, L, N)
         Tensor c = selection.get(2); // (B, L, N)
         Tensor a = aLog.exp().neg(); // (D, N)
+        return new Selected(u, z, delta, b, c, a, conv.lastState());
+    }
 
+    /** Steps (B, L, D), all positive. */
+    Tensor steps(Selected selected) {
+        return torch.softplus(selected.delta().to(ScalarType.Float).add(dtProjBias));
+    }
+
+    private Tensor mixer(Tensor x, Carry carry) {
+        Selected s = selected(x, carry);
         SequenceOutput scan = kernels.scan()
                 .apply(
-                        ScanInputs.of(u, delta, a, b, c)
+                        ScanInputs.of(s.u(), s.delta(), s.a(), s.b(), s.c())
                                 .withDeltaBias(dtProjBias)
                                 .withSoftplus(true)
                                 .withSkip(d)
-                                .withGate(z)
+                                .withGate(s.z())
                                 .from(carry.ssm(layer)),
                         carry.wantsState());
-        carry.update(layer, conv.lastState(), scan.lastState());
+        carry.update(layer, s.convState(), scan.lastState());
         return kernels.linear(scan.y(), outProj, outProjBias); // (B, L, d)
     }
 }

@@ -105,12 +105,27 @@ public final class MemMamba extends LanguageNetwork {
         return blocks(embedded, carry, observer, NotePolicy.inference(config.memory()));
     }
 
+    /** Runs the blocks of a whole sequence, notes taken as {@code policy} has it; {@code observer} as in {@link #hidden}. */
+    void study(Tensor embedded, Consumer<Tensor> observer, NotePolicy policy) {
+        blocks(embedded, Carry.NONE, observer, policy);
+    }
+
+    MambaBlock block(int layer) {
+        return blocks.get(layer);
+    }
+
+    /** By layer, of those that have one. */
+    Map<Integer, Memory> memories() {
+        return memories;
+    }
+
     private Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer, NotePolicy policy) {
         Tensor x = embedded; // (B, L, d)
         Map<Integer, NotePools> pools = new TreeMap<>();
         for (int i = 0; i < blocks.size(); i++) {
             try (TensorScope layer = TensorScope.temporaries()) {
                 Tensor fused = withNotes(i, x, carry, pools, policy, layer); // (B, L, d)
+                policy.seesMixerInput(i, fused, layer);
                 x = layer.promote(blocks.get(i).forward(fused, carry)); // (B, L, d)
             }
             observer.accept(x);

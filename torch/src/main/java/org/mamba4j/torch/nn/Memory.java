@@ -126,6 +126,26 @@ final class Memory {
     }
 
     /**
+     * What the memory makes of each token: for studies.
+     *
+     * @param score its importance (B, L)
+     * @param threshold it is noted when its score is greater (1)
+     * @param gate how much it reads of the layer's own notes (B, L, 1), or absent
+     * @param gateBelow how much it reads of those of layers below (B, L, 1), or absent
+     */
+    record Look(Tensor score, Tensor threshold, Tensor gate, Tensor gateBelow) {}
+
+    /** @param x the residual stream (B, L, d) */
+    Look look(Tensor x) {
+        Tensor u = LanguageNetwork.rmsNorm(x, norm, config.mamba().normEpsilon()); // (B, L, d)
+        return new Look(
+                score(u),
+                threshold,
+                token.isEmpty() ? Tensors.absent() : token.getFirst().gates(u),
+                below.isEmpty() ? Tensors.absent() : below.getFirst().gates(u));
+    }
+
+    /**
      * What can be read, and what is remembered.
      *
      * @param next makes the notes that the next part of the sequence starts from, given the tails

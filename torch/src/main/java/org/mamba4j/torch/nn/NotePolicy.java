@@ -31,6 +31,9 @@ interface NotePolicy extends NoteSelection.Capacity {
     /** Shown what a layer did; tensors that are to outlive the layer's temporaries are promoted out of {@code layer}. */
     void observe(int index, LayerActivity activity, TensorScope layer);
 
+    /** Shown what a layer's mixer reads, x̄ (B, L, d), whose temporaries are those of {@code layer}. */
+    default void seesMixerInput(int index, Tensor x, TensorScope layer) {}
+
     /**
      * θ ← (1 - weight) θ + weight · quantile.
      *
@@ -60,40 +63,61 @@ interface NotePolicy extends NoteSelection.Capacity {
 
     /** As the configuration says and nothing else. */
     static NotePolicy inference(MemoryConfig memory) {
-        return new NotePolicy() {
-            @Override
-            public int places() {
-                return memory.greatestPool();
-            }
+        return new Inference(memory);
+    }
 
-            @Override
-            public int after(long tokens) {
-                return memory.poolSizeAfter(tokens);
-            }
+    /** As {@link #inference}, and watched. */
+    abstract class Watched extends Inference {
+        Watched(MemoryConfig memory) {
+            super(memory);
+        }
 
-            @Override
-            public boolean dense() {
-                return false;
-            }
+        @Override
+        public boolean observes() {
+            return true;
+        }
+    }
 
-            @Override
-            public Tensor explored(int layer, long batch, long length) {
-                return Tensors.absent();
-            }
+    /** Takes notes as the configuration says. */
+    class Inference implements NotePolicy {
+        private final MemoryConfig memory;
 
-            @Override
-            public ThresholdMove thresholdMove(long length) {
-                return ThresholdMove.NONE;
-            }
+        Inference(MemoryConfig memory) {
+            this.memory = memory;
+        }
 
-            @Override
-            public boolean observes() {
-                return false;
-            }
+        @Override
+        public int places() {
+            return memory.greatestPool();
+        }
 
-            @Override
-            public void observe(int index, LayerActivity activity, TensorScope layer) {}
-        };
+        @Override
+        public int after(long tokens) {
+            return memory.poolSizeAfter(tokens);
+        }
+
+        @Override
+        public boolean dense() {
+            return false;
+        }
+
+        @Override
+        public Tensor explored(int layer, long batch, long length) {
+            return Tensors.absent();
+        }
+
+        @Override
+        public ThresholdMove thresholdMove(long length) {
+            return ThresholdMove.NONE;
+        }
+
+        @Override
+        public boolean observes() {
+            return false;
+        }
+
+        @Override
+        public void observe(int index, LayerActivity activity, TensorScope layer) {}
     }
 
     /** Whether {@link #observe} is wanted. */

@@ -80,6 +80,11 @@ final class PoolRead {
         return fuse(x, u, c, chunks.join(attention.narrow(2, places, 1)), tail);
     }
 
+    /** How much each token reads (B, L, 1), or absent where a gate decides nothing. */
+    Tensor gates(Tensor u) {
+        return gate.defined() ? readGate(u) : gate;
+    }
+
     private Tensor readGate(Tensor u) {
         Tensor r = torch.linear(u, gate, new TensorOptional(gateBias)).sigmoid(); // (B, L, 1)
         return memory.readThreshold() > 0 ? r.mul(r.gt(new Scalar(memory.readThreshold()))) : r;

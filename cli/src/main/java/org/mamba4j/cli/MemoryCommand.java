@@ -1,0 +1,188 @@
+package org.mamba4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.json.JsonText;
+import org.mamba4j.tasks.Filler;
+import org.mamba4j.tasks.Lengths;
+import org.mamba4j.tasks.Passkey;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.fidelity.MemoryStudy;
+import org.mamba4j.torch.fidelity.NotedText;
+import org.mamba4j.torch.nn.LanguageNetwork;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "memory",
+        description = {
+            "Show what a model remembers, layer by layer, in one HTML page.",
+            "",
+            "How the influence of a token decays with the tokens since, what each layer still tells of it, what a MemMamba noted and when it reads its notes. A second model is shown beside the first."
+        },
+        footer = {
+            "",
+            "Example:  ./mamba4j memory --model runs/memmamba-passkey --compare runs/mamba-passkey --data books"
+        })
+final class MemoryCommand implements Runnable {
+    private static final int LEAST_LENGTH = 64;
+
+    @Mixin
+    private final ModelOptions model = new ModelOptions();
+
+    @Option(
+            names = "--data",
+            required = true,
+            paramLabel = "PATH",
+            description = "Text to read: a file, a folder, a glob or a zip; ARCHIVE.zip!GLOB takes a part of a zip. It"
+                    + " should not be what the models were trained on.")
+    private String data = "";
+
+    @Option(
+            names = "--compare",
+            paramLabel = "DIR",
+            description = "Another model of the same tokenizer to show beside it (default: none).")
+    private @Nullable Path compare;
+
+    @Option(
+            names = "--length",
+            paramLabel = "N",
+            defaultValue = "2048",
+            description = "Tokens of a sequence; memory is looked at over half of it (default: ${DEFAULT-VALUE}).")
+    private String length = "";
+
+    @Option(
+            names = "--sequences",
+            paramLabel = "N",
+            defaultValue = "12",
+            description = "How many are read; half of them fit the decoders, half test them (default:"
+                    + " ${DEFAULT-VALUE}).")
+    private int sequences;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "What places and the key in the shown text are drawn from (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(
+            names = "--output",
+            paramLabel = "FILE",
+            description = "The page, .html; its figures are written beside it as .json (default: memory.html in eval in"
+                    + " the model's folder).")
+    private @Nullable Path output;
+
+    @Override
+    public void run() {
+        int tokens = Lengths.parse(length);
+        if (tokens < LEAST_LENGTH || sequences < 2) {
+            throw new UserError("at least 2 sequences of " + LEAST_LENGTH + " tokens are needed, not " + sequences
+                    + " of " + tokens);
+        }
+        Path page = page();
+        Tokenizer tokenizer = model.tokenizer();
+        if (compare != null) {
+            checkTokenizer(tokenizer, ModelOptions.checkpoint(compare));
+        }
+        Filler text = RetrievalOptions.text(data, tokenizer);
+        List<int[]> read = new ArrayList<>();
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = 0; i < sequences; i++) {
+            read.add(text.draw(tokens, random));
+        }
+        Passkey.Example example = Passkey.example(tokenizer, text, Math.max(tokens, 640), 0.2, seed);
+        List<MemoryReport.Studied> studied = new ArrayList<>();
+        studied.add(study(model.folder(), read, example));
+        if (compare != null) {
+            studied.add(study(compare, read, example));
+        }
+        MemoryReport report = new MemoryReport(studied, tokenizer, example, facts(read));
+        studied.forEach(MemoryCommand::show);
+        write(page, report);
+    }
+
+    private MemoryReport.Studied study(Path folder, List<int[]> read, Passkey.Example example) {
+        String name = Objects.toString(folder.toAbsolutePath().normalize().getFileName(), "model");
+        try (LanguageNetwork network = model.network(folder);
+                StatusLine status = new StatusLine("memory of " + name)) {
+            MemoryStudy study = MemoryStudy.of(network, read, status::show);
+            NotedText noted = NotedText.of(network, example.tokens());
+            return new MemoryReport.Studied(name, network.config().modelType(), network.parameterCount(), study, noted);
+        }
+    }
+
+    private static void checkTokenizer(Tokenizer tokenizer, Path other) {
+        String probe = "Does 1 tokenizer read what 2 do? é";
+        if (!java.util.Arrays.equals(
+                tokenizer.encode(probe), Tokenizers.load(other).encode(probe))) {
+            throw new UserError("the model in " + other
+                    + " has another tokenizer: only models that read the same tokens" + " compare");
+        }
+    }
+
+    private List<String> facts(List<int[]> read) {
+        return List.of(String.format(
+                Locale.ROOT,
+                "%d sequences of %,d tokens from %s, seed %d",
+                read.size(),
+                read.getFirst().length,
+                data,
+                seed));
+    }
+
+    private Path page() {
+        Path page = output == null ? model.evaluations().resolve("memory.html") : output;
+        if (!page.toString().endsWith(".html")) {
+            throw new UserError("--output " + page + ": must end in .html");
+        }
+        return page;
+    }
+
+    private static void show(MemoryReport.Studied studied) {
+        System.out.println(studied.name() + ", " + studied.type());
+        Table table = new Table("rrrrrr");
+        table.row("layer", "half-life", "ETMF", "noted", "read gate", "attention on notes");
+        List<MemoryStudy.Layer> layers = studied.study().layers();
+        for (int i = 0; i < layers.size(); i++) {
+            MemoryStudy.Layer layer = layers.get(i);
+            List<MemoryStudy.Notes> notes = layer.notes();
+            table.row(
+                    Integer.toString(i + 1),
+                    MemoryReport.tokens(layer.halfLife(), studied.study().lags().getLast()),
+                    String.format(Locale.ROOT, "%.3f", layer.meanFidelity()),
+                    notes.isEmpty() ? "" : MemoryReport.percent(notes.getFirst().rate()),
+                    notes.isEmpty() ? "" : MemoryReport.percent(notes.getFirst().gate()),
+                    notes.isEmpty() ? "" : MemoryReport.percent(notes.getFirst().attention()));
+        }
+        table.lines().forEach(System.out::println);
+    }
+
+    private static void write(Path page, MemoryReport report) {
+        Path folder = Objects.requireNonNull(page.toAbsolutePath().getParent());
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new UserError(
+                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
+                    e);
+        }
+        Path figures =
+                page.resolveSibling(Objects.toString(page.getFileName(), "").replaceAll("\\.html$", ".json"));
+        AtomicFile.writeString(page, report.toHtml());
+        AtomicFile.writeString(figures, JsonText.pretty(report.toJson()) + "\n");
+        System.out.println("half-life in tokens; ETMF as this project defines it");
+        System.err.println(Terminal.STDERR.dim("written: " + page + ", " + figures));
+    }
+}

@@ -1,0 +1,104 @@
+package org.mamba4j.torch.fidelity;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.nn.MemoryProbe;
+
+/**
+ * How the influence of an input on a layer's output falls with the tokens between them, through the recurrence alone:
+ *
+ * <pre>
+ * w(k) = mean over channels d and places t of | Σ_n C_tn exp(A_dn Σ_{j=t-k+1..t} Δ_jd) Δ_(t-k)d B_(t-k)n |
+ * </pre>
+ *
+ * <p>The decay is exponential in the Δ that pile up in between, not necessarily in k: a Mamba that keeps Δ small over what
+ * it finds dull remembers longer.
+ */
+final class Decay {
+    private Decay() {}
+
+    /**
+     * w at each lag, over some places of one sequence.
+     *
+     * @param layer of a batch of one
+     * @param lags rising, the last one smaller than every place
+     * @param places t, token indices
+     */
+    static float[] influence(MemoryProbe.Layer layer, List<Integer> lags, int[] places) {
+        Tensor steps = layer.steps().select(0, 0); // (L, D)
+        Tensor passed = steps.to(ScalarType.Double).cumsum(0); // (L, D)
+        Tensor now = index(places, 0, steps);
+        Tensor passedNow = passed.index_select(0, now); // (T, D)
+        Tensor c = layer.c().select(0, 0).index_select(0, now); // (T, N)
+        Tensor a = layer.a().unsqueeze(0); // (1, D, N)
+        TensorVector means = new TensorVector();
+        for (int lag : lags) {
+            Tensor then = index(places, lag, steps);
+            Tensor between = passedNow.sub(passed.index_select(0, then)).to(ScalarType.Float); // (T, D)
+            Tensor read = c.mul(layer.b().select(0, 0).index_select(0, then)).unsqueeze(1); // (T, 1, N)
+            Tensor left = between.unsqueeze(2).mul(a).exp().mul(read).sum(new long[] {2}); // (T, D)
+            means.push_back(left.abs().mul(steps.index_select(0, then)).mean());
+        }
+        return Tensors.toFloats(torch.stack(means));
+    }
+
+    private static Tensor index(int[] places, int lag, Tensor where) {
+        int[] shifted = new int[places.length];
+        for (int i = 0; i < shifted.length; i++) {
+            shifted[i] = places[i] - lag;
+        }
+        return Tensors.ofTokens(shifted, 0, 1, shifted.length).view(-1).to(where.device(), ScalarType.Long);
+    }
+
+    /**
+     * Tokens after which half of the influence is left, straight between lags in their logarithm + 1.
+     *
+     * @return infinite if more than half is left at the last lag
+     */
+    static double halfLife(List<Integer> lags, List<Double> influence) {
+        double half = influence.getFirst() / 2;
+        for (int i = 1; i < lags.size(); i++) {
+            if (influence.get(i) <= half) {
+                double share = (influence.get(i - 1) - half) / (influence.get(i - 1) - influence.get(i));
+                double from = Math.log(lags.get(i - 1) + 1.0);
+                double to = Math.log(lags.get(i) + 1.0);
+                return Math.exp(from + share * (to - from)) - 1;
+            }
+        }
+        return Double.POSITIVE_INFINITY;
+    }
+
+    /**
+     * Bits that a layer's state can at most tell of the input k tokens ago, if all inputs were independent Gaussians of one
+     * variance and each channel weighed them as w does: channels · ½ log2(1 + w(k)² / Σ_{j≠k} w(j)²), the other inputs up
+     * to the last lag being the noise.
+     *
+     * @param channels D
+     */
+    static List<Double> bound(List<Integer> lags, List<Double> influence, int channels) {
+        double all = 0;
+        for (int i = 0; i < lags.size(); i++) {
+            double w = influence.get(i);
+            all += w * w;
+            if (i + 1 < lags.size()) {
+                double next = influence.get(i + 1);
+                int gap = lags.get(i + 1) - lags.get(i);
+                for (int j = 1; j < gap; j++) {
+                    double between = w + (next - w) * j / gap;
+                    all += between * between;
+                }
+            }
+        }
+        List<Double> bits = new ArrayList<>();
+        for (double w : influence) {
+            double rest = all - w * w;
+            bits.add(rest > 0 ? channels / 2.0 * Math.log1p(w * w / rest) / Math.log(2) : Double.POSITIVE_INFINITY);
+        }
+        return bits;
+    }
+}
