@@ -2,6 +2,7 @@ package org.mamba4j.torch;
 
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.UserError;
 
 /** Where tensors live and operations run. */
@@ -11,6 +12,22 @@ public final class Devices {
     /** @throws UserError as {@link #of} */
     public static void check(String name) {
         TensorScope.run(() -> of(name));
+    }
+
+    /**
+     * Makes a GPU the one that this thread's kernels run on; of the CPU nothing is changed.
+     *
+     * @param name a device that {@link #check} accepts
+     */
+    public static void use(String name) {
+        if (!name.equals("cpu") && torch_cuda.current_device() != index(name)) {
+            torch_cuda.set_device((byte) index(name));
+        }
+    }
+
+    private static int index(String name) {
+        int colon = name.indexOf(':');
+        return colon < 0 ? 0 : Integer.parseInt(name.substring(colon + 1));
     }
 
     /**
@@ -29,6 +46,11 @@ public final class Devices {
                         "device " + name + ": no CUDA device can be used here (libtorch on the class path is"
                                 + " built for CPUs, or there is no NVIDIA driver); use --device cpu, or start with"
                                 + " MAMBA4J_CUDA=1 ./mamba4j (in a program of yours: the -gpu artifact of org.bytedeco:pytorch)");
+            }
+            int count = Math.toIntExact(torch.cuda_device_count());
+            if (index(name) >= count) {
+                throw new UserError("device " + name + ": there is no such GPU, "
+                        + (count == 0 ? "there is none" : "the last is cuda:" + (count - 1)));
             }
             return new Device(name);
         }

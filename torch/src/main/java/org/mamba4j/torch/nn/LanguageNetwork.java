@@ -17,6 +17,7 @@ import org.mamba4j.checkpoint.Fingerprint;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -93,6 +94,7 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     /** Ends the filling of the parameters, which happens on the CPU. */
     final void moveToDevice() {
+        Devices.use(kernels.device());
         parameters.moveTo(kernels.device());
     }
 
@@ -255,6 +257,7 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
     /** Runs {@code computation}; libtorch's exceptions become ours. */
     final <T> T checked(Supplier<T> computation) {
         try {
+            Devices.use(kernels.device());
             return computation.get();
         } catch (RuntimeException e) {
             throw Torch.translate(config.modelType() + " forward", e);

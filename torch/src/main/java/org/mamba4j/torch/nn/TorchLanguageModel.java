@@ -11,6 +11,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -197,8 +198,9 @@ public final class TorchLanguageModel implements LanguageModel {
         throw new IllegalArgumentException("this state was made by another model");
     }
 
-    private static <T> T compute(String operation, Supplier<T> computation) {
+    private <T> T compute(String operation, Supplier<T> computation) {
         try {
+            Devices.use(model.kernels().device());
             return NoGrad.call(() -> TensorScope.call(computation));
         } catch (RuntimeException e) {
             throw Torch.translate(operation, e);
