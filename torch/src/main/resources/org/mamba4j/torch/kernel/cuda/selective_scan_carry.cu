@@ -7,13 +7,17 @@
 //
 //   end[n] = sum_t exp(A[n] S[t]) delta[t] u[t] B[t,n],          factor[n] = exp(A[n] (sum of all step sizes)),
 //
-// no recurrence, so it can be summed from the end of the range backwards, and stopped as soon as the weight has
-// fallen below 2^-26: what lies further back is forgotten, a quarter of a unit in the last place of float32. That is
-// decided for four states of 32 channels, a warp's, at a time. How long a model remembers is in its data, so the cost of
-// this pass is too: little where ranges are long against the memory, one exponential per (channel, step, state) at
-// worst. Stopping early needs step sizes that are not negative, so it is done only under softplus. (Warps that share
-// the steps rather than the states, so that none idles while others remember: no faster where memory is long, half
-// again slower where it outlasts the range.)
+// no recurrence, so it can be summed from the end of the range backwards, in any parts, and stopped as soon as the weight
+// has fallen below 2^-26 (a quarter of a unit in the last place of float32), or 2^-16 for bfloat16, which keeps 8 bits of
+// what comes of it: what lies further back is forgotten. That is decided for four states of 32 channels at a time. How
+// long a model remembers is in its data, so the cost of this pass is too: little where ranges are long against the memory,
+// one exponential per (channel, step, state) at worst. Stopping early needs step sizes that are not negative, so it is done
+// only under softplus.
+//
+// A block owns 32 channels of a range and goes over it in rounds, in which each warp takes 32 steps (and all states, if
+// those are few): most of the time only the slowest four states are left, and were they one warp's, that warp and its
+// scheduler's special-function unit would be all that works. A warp weights its steps as if its share were the first, and
+// multiplies by the decay over the shares between it and the edge when all are done: one exponential per 32 steps more.
 //
 // The backward pass needs the same with time reversed: what the adjoint of a range's steps sends to the range before,
 //
@@ -23,118 +27,103 @@
 //
 // [1] Martin, Cundy: Parallelizing linear recurrent neural nets over sequence length, ICLR 2018 (the decomposition).
 //
-// Launch: range_ends and adjoint_range_ends: grid (ceil(D / 32), splits - 1, batch), block 32 min(8, ceil(N / 4));
+// Launch: range_ends and adjoint_range_ends: grid (ceil(D / 32), splits - 1, batch), block as in selective_scan_carry_geometry;
 //         carry and adjoint_carry: grid (ceil(D N / 256), batch), block 256. No dynamic shared memory.
 #include "selective_scan.cuh"
 
 #define QUADS ceil_div(STATES, 4)
-#define WARPS min_of(QUADS, 8)
-#define THREADS (32 * WARPS)
-#define QPW ceil_div(QUADS, WARPS)                  // state quads per warp
-#define WIDTH (WARPS * QPW * 4)
-#define VPT ceil_div(TILE * 4, THREADS)
+#define QPW (QUADS <= 4 ? QUADS : QUADS <= 32 ? 4 : 8)             // state quads per warp
+#define PARTS ceil_div(QUADS, QPW)                                 // warps that share the states
+#define SHARES (QUADS > 16 ? 1 : PARTS == 1 ? 4 : 2)               // and those that share the steps
+#define STEPS 32                                                   // of a warp in a round
+#define ROUND (STEPS * SHARES)
+#define THREADS (32 * PARTS * SHARES)
+#define ROWS (THREADS / 4)                                         // rows of 32 channels that the block loads at a time
+#define WIDTH (PARTS * QPW * 4)
+#define VPT ceil_div(ROUND, ROWS)
 #define BV ceil_div(STATES, 8)
-#define VBC ceil_div(TILE * BV, THREADS)
-#define RESIDENT (IO_BF16 && QPW == 1 && WARPS == 4 ? 9 : 1)       // blocks per multiprocessor to aim at
-#define FORGOTTEN -26.f
+#define VBC ceil_div(ROUND * BV, THREADS)
+#define RESIDENT (IO_BF16 && QUADS == 4 ? 3 : 1)                   // blocks per multiprocessor to aim at
+#define FORGOTTEN (IO_BF16 ? -16.f : -26.f)
 
 // For the host: channels per block, threads.
 extern "C" __device__ int selective_scan_carry_geometry[2] = {32, THREADS};
 
+// What the threads load of a round: steps [l, l + ROUND), of which those in [from, to) are there.
 template <bool ADJOINT>
 struct Fetcher {
-    const io_t *delta[VPT], *u[VPT], *z[VPT], *bc[VBC];         // u: dout if ADJOINT; z only then
-    Packed8 deltav[VPT], uv[VPT], zv[VPT], bcv[VBC];
-
-    __device__ __forceinline__ void begin(const ScanParams &p, i64 b, i64 l, int c0, int tid) {
-#pragma unroll
-        for (int i = 0; i < VPT; i++) {
-            const int index = tid + i * THREADS;
-            const i64 t = l + index / 4, c = c0 + index % 4 * 8;
-            delta[i] = p.delta + b * p.deltaB + t * p.deltaL + c;
-            u[i] = ADJOINT ? p.dout + b * p.doutB + t * p.doutL + c : p.u + b * p.uB + t * p.uL + c;
-            z[i] = p.z + b * p.zB + t * p.zL + c;
-        }
-#pragma unroll
-        for (int i = 0; i < VBC; i++) {
-            const int index = tid + i * THREADS, n = index % BV * 8;
-            const i64 t = l + index / BV;
-            bc[i] = n + (ADJOINT ? p.C + b * p.cB + t * p.cL : p.B + b * p.bB + t * p.bL);
-        }
-    }
+    Packed8 deltav[VPT], uv[VPT], zv[VPT], bcv[VBC];            // uv: dout if ADJOINT; zv only then
 
     template <bool WHOLE>
-    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid) {
-        const i64 step = ADJOINT ? TILE : -TILE;
+    __device__ __forceinline__ void fetch(const ScanParams &p, i64 b, i64 l, int from, int to, int c0, int tid) {
+        const int row = tid / 4, column = c0 + tid % 4 * 8;
+        const io_t *delta = p.delta + b * p.deltaB + (l + row) * p.deltaL + column, *z = p.z + b * p.zB + (l + row) * p.zL + column;
+        const i64 uL = ADJOINT ? p.doutL : p.uL;
+        const io_t *u = (ADJOINT ? p.dout + b * p.doutB : p.u + b * p.uB) + (l + row) * uL + column;
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
-            const int index = tid + i * THREADS, valid = index / 4 < rows ? p.D - c0 - index % 4 * 8 : 0;
-            deltav[i] = load8_if<WHOLE>(delta[i], valid, p.aligned & 1);
-            uv[i] = load8_if<WHOLE>(u[i], valid, p.aligned & 1);
-            if (ADJOINT && p.z) zv[i] = load8_if<WHOLE>(z[i], valid, p.aligned & 1);
-            delta[i] += step * p.deltaL;
-            u[i] += step * (ADJOINT ? p.doutL : p.uL);
-            z[i] += step * p.zL;
+            const int t = row + i * ROWS, valid = t >= from && t < to ? p.D - column : 0;
+            deltav[i] = load8_if<WHOLE>(delta, valid, p.aligned & 1);
+            uv[i] = load8_if<WHOLE>(u, valid, p.aligned & 1);
+            if (ADJOINT && p.z) zv[i] = load8_if<WHOLE>(z, valid, p.aligned & 1);
+            delta += ROWS * p.deltaL;
+            u += ROWS * uL;
+            z += ROWS * p.zL;
         }
+        const i64 stride = ADJOINT ? p.cL : p.bL;
+        const io_t *bc = (ADJOINT ? p.C + b * p.cB : p.B + b * p.bB) + l * stride;
 #pragma unroll
         for (int i = 0; i < VBC; i++) {
-            const int index = tid + i * THREADS;
-            if (!WHOLE || index < TILE * BV) bcv[i] = load8_if<WHOLE>(bc[i], index / BV < rows ? STATES - index % BV * 8 : 0, p.aligned & 2);
-            bc[i] += step * (ADJOINT ? p.cL : p.bL);
-        }
-    }
-
-    __device__ __forceinline__ void fetch(const ScanParams &p, int rows, int c0, int tid, bool wide) {
-        if (wide && rows == TILE) {
-            fetch<true>(p, rows, c0, tid);
-        } else {
-            fetch<false>(p, rows, c0, tid);
+            const int index = tid + i * THREADS, t = index / BV, n = index % BV * 8;
+            if (!WHOLE || index < ROUND * BV) bcv[i] = load8_if<WHOLE>(bc + t * stride + n, t >= from && t < to ? STATES - n : 0, p.aligned & 2);
         }
     }
 };
 
 template <bool ADJOINT>
 __device__ __forceinline__ void ends(const ScanParams &p) {
-    __shared__ __align__(16) float2 steps[TILE][36];            // (delta, delta u), or (delta, dy); laid out as in forward
-    __shared__ __align__(16) float bc[TILE][WIDTH];
-    __shared__ float sums[WARPS][32], bias[32];
+    __shared__ __align__(16) float2 steps[ROUND][36];           // (delta, delta u), or (delta, dy); laid out as in forward
+    __shared__ __align__(16) float bc[ROUND][WIDTH];
+    __shared__ float sums[SHARES][32], bias[32];                // of a share's step sizes
 
-    const int tid = threadIdx.x, lane = tid & 31, warp = tid / 32;
+    const int tid = threadIdx.x, lane = tid & 31, part = tid / 32 / SHARES, share = tid / 32 % SHARES;
     const int c0 = blockIdx.x * 32, d = c0 + lane % 4 * 8 + lane / 4;     // lane: the place of its channel in `steps`
     const i64 b = blockIdx.z, split = blockIdx.y + (ADJOINT ? 1 : 0);
-    const i64 tiles = tiles_of(p), first = split * p.tilesPerSplit;
-    const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
+    const i64 begin = split * p.tilesPerSplit * TILE, stop = begin + (i64) p.tilesPerSplit * TILE < p.L ? begin + (i64) p.tilesPerSplit * TILE : p.L;
 
-    float A2[QPW][4], end[QPW][4], S = 0.f;
+    float A2[QPW][4], end[QPW][4], slowest[QPW], S = 0.f;
+    bool alive[QPW];
 #pragma unroll
-    for (int q = 0; q < QPW; q++)
+    for (int q = 0; q < QPW; q++) {
+        alive[q] = true;
+        slowest[q] = -1e30f;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            const int n = (warp * QPW + q) * 4 + i;
+            const int n = (part * QPW + q) * 4 + i;
             // The padding is given a decay so steep that it never keeps a warp going.
             A2[q][i] = d < p.D && n < STATES ? p.A[(i64) d * STATES + n] * LOG2E : -1e30f;
+            slowest[q] = fmaxf(slowest[q], A2[q][i]);
             end[q][i] = 0.f;
         }
+    }
     if (tid < 32) bias[tid] = p.bias && c0 + tid < p.D ? p.bias[c0 + tid] : 0.f;
-    for (int i = tid; i < TILE * WIDTH; i += THREADS) (&bc[0][0])[i] = 0.f;
+    for (int i = tid; i < ROUND * WIDTH; i += THREADS) (&bc[0][0])[i] = 0.f;
     __syncthreads();
 
-    bool alive = true, closed = false;
-    const bool wide = TILE * 4 % THREADS == 0 && all_wide(p, c0, 32);
+    bool closed = false;
+    const bool wide = ROUND % ROWS == 0 && all_wide(p, c0, 32);
     Fetcher<ADJOINT> next;
-    i64 tile = ADJOINT ? first : last - 1;
-    next.begin(p, b, tile * TILE, c0, tid);
-    if (first < last) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid, wide);
-    for (i64 count = first; count < last; count++) {
-        const i64 l = tile * TILE;
-        const int rows = (int) min((i64) TILE, p.L - l);
+    // From the edge on: l is where a round's steps would begin if all were there.
+    i64 l = ADJOINT ? begin : stop - ROUND;
+    if (begin < stop) next.template fetch<false>(p, b, l, (int) max(begin - l, (i64) 0), (int) min(stop - l, (i64) ROUND), c0, tid);
+    for (i64 left = stop - begin; left > 0; left -= ROUND) {
+        int from = (int) max(begin - l, (i64) 0), to = (int) min(stop - l, (i64) ROUND);
 #pragma unroll
         for (int i = 0; i < VPT; i++) {
-            const int index = tid + i * THREADS, row = index / 4, column = index % 4 * 8;
-            if (row >= TILE) continue;
+            const int row = tid / 4 + i * ROWS, column = tid % 4 * 8;
             float step[8], v[8];
             unpack(next.deltav[i], step);
-            step_sizes(step, bias + column, row < rows, p.softplus);
+            step_sizes(step, bias + column, row >= from && row < to, p.softplus);
             unpack(next.uv[i], v);
             if (!ADJOINT) {
 #pragma unroll
@@ -145,15 +134,17 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
 #pragma unroll
                 for (int k = 0; k < 8; k++) v[k] *= zv[k] * sigmoid(zv[k]);
             }
+            if (row < ROUND) {
 #pragma unroll
-            for (int k = 0; k < 8; k++) steps[row][k * 4 + column / 8] = make_float2(step[k], v[k]);
+                for (int k = 0; k < 8; k++) steps[row][k * 4 + column / 8] = make_float2(step[k], v[k]);
+            }
         }
 #pragma unroll
         for (int i = 0; i < VBC; i++) {
             const int index = tid + i * THREADS, n = index % BV * 8;
             float v[8];
             unpack(next.bcv[i], v);
-            if (index < TILE * BV) {
+            if (index < ROUND * BV) {
 #pragma unroll
                 for (int k = 0; k < 8; k++)
                     if (n + k < STATES) bc[index / BV][n + k] = v[k];
@@ -161,60 +152,102 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
         }
         __syncthreads();
 
-        int from = 0, to = rows;                                // steps of this tile that reach the edge
-        if (RESETS) {
-            const u32 resets = __ballot_sync(0xffffffffu, lane < rows && p.reset[b * p.L + l + lane]);
-            closed = resets != 0;
-            if (closed && ADJOINT) to = __ffs(resets) - 1;
-            if (closed && !ADJOINT) from = 31 - __clz(resets);
-        }
-        tile += ADJOINT ? 1 : -1;
-        if (count + 1 < last && !closed) next.fetch(p, (int) min((i64) TILE, p.L - tile * TILE), c0, tid, wide);
-
-        if (alive) {
-#pragma unroll 4
-            for (int k = 0; k < to - from; k++) {
-                const int t = ADJOINT ? from + k : to - 1 - k;
-                const float2 s = steps[t][lane];
-                if (ADJOINT) S += s.x;
+        if (RESETS) {                                           // steps behind a document's beginning do not reach the edge
 #pragma unroll
-                for (int q = 0; q < QPW; q++) {
-                    const float4 Bv = *(const float4 *) &bc[t][(warp * QPW + q) * 4];
-                    end[q][0] += fast_exp2(A2[q][0] * S) * (s.y * Bv.x);
-                    end[q][1] += fast_exp2(A2[q][1] * S) * (s.y * Bv.y);
-                    end[q][2] += fast_exp2(A2[q][2] * S) * (s.y * Bv.z);
-                    end[q][3] += fast_exp2(A2[q][3] * S) * (s.y * Bv.w);
-                }
-                if (!ADJOINT) S += s.x;
+            for (int i = 0; i < ROUND; i += 32) {
+                const int row = ADJOINT ? ROUND - 32 - i : i;   // the one nearest to the edge comes last
+                const u32 resets = __ballot_sync(0xffffffffu, row + lane >= from && row + lane < to && p.reset[b * p.L + l + row + lane]);
+                if (!resets) continue;
+                closed = true;
+                if (ADJOINT) to = row + __ffs(resets) - 1;
+                if (!ADJOINT) from = row + 31 - __clz(resets);
             }
         }
-        if (p.softplus) {
-            float slowest = -1e30f;
-#pragma unroll
-            for (int q = 0; q < QPW; q++)
-#pragma unroll
-                for (int i = 0; i < 4; i++)
-                    if (A2[q][i] > -1e29f) slowest = fmaxf(slowest, A2[q][i] * S);
-            alive = __any_sync(0xffffffffu, slowest > FORGOTTEN);
+        l += ADJOINT ? ROUND : -ROUND;
+        if (left > ROUND && !closed) {
+            if (wide && left >= 2 * ROUND) {
+                next.template fetch<true>(p, b, l, 0, ROUND, c0, tid);
+            } else {
+                next.template fetch<false>(p, b, l, (int) max(begin - l, (i64) 0), (int) min(stop - l, (i64) ROUND), c0, tid);
+            }
         }
-        // Also orders this tile's reads before the next tile's writes.
-        if (!__syncthreads_or(alive && !closed)) break;
+
+        float sum[QPW][4], at = 0.f;
+#pragma unroll
+        for (int q = 0; q < QPW; q++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) sum[q][i] = 0.f;
+#pragma unroll 1
+        for (int k0 = 0; k0 < STEPS; k0 += 8) {
+            const int t0 = share * STEPS + (ADJOINT ? k0 : STEPS - 1 - k0);
+            float weight[8], v[8];
+#pragma unroll
+            for (int k = 0; k < 8; k++) {
+                const int t = ADJOINT ? t0 + k : t0 - k;
+                const float2 s = steps[t][lane];
+                if (ADJOINT) at += s.x;
+                weight[k] = at;
+                v[k] = !RESETS || (t >= from && t < to) ? s.y : 0.f;
+                if (!ADJOINT) at += s.x;
+            }
+#pragma unroll
+            for (int q = 0; q < QPW; q++) {
+                if (!alive[q]) continue;
+#pragma unroll
+                for (int k = 0; k < 8; k++) {
+                    const float4 Bv = *(const float4 *) &bc[ADJOINT ? t0 + k : t0 - k][(part * QPW + q) * 4];
+                    sum[q][0] += fast_exp2(A2[q][0] * weight[k]) * (v[k] * Bv.x);
+                    sum[q][1] += fast_exp2(A2[q][1] * weight[k]) * (v[k] * Bv.y);
+                    sum[q][2] += fast_exp2(A2[q][2] * weight[k]) * (v[k] * Bv.z);
+                    sum[q][3] += fast_exp2(A2[q][3] * weight[k]) * (v[k] * Bv.w);
+                }
+            }
+        }
+        if (part == 0) sums[share][lane] = at;
+        // Also orders this round's reads before the next one's writes.
+        __syncthreads();
+        float before = 0.f;
+#pragma unroll
+        for (int k = 0; k < SHARES; k++) {
+            const int other = ADJOINT ? k : SHARES - 1 - k;
+            if (other == share) before = S;
+            S += sums[other][lane];
+        }
+        bool any = !p.softplus;
+#pragma unroll
+        for (int q = 0; q < QPW; q++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) end[q][i] += fast_exp2(A2[q][i] * before) * sum[q][i];
+            if (p.softplus) {
+                alive[q] = __any_sync(0xffffffffu, slowest[q] > -1e29f && slowest[q] * S > FORGOTTEN);
+                any |= alive[q];
+            }
+        }
+        // With one part all warps know the same; else some warp's states may have to go on.
+        if (closed || (PARTS == 1 ? !any : !__syncthreads_or(any))) break;
     }
 
-    // A warp that stopped early knows only part of the sum, but enough to make its own factors vanish.
-    sums[warp][lane] = S;
-    __syncthreads();
-    if (d >= p.D) return;
-    if (warp == 0) {
-        for (int w = 1; w < WARPS; w++) S = sums[w][lane] > S && p.softplus ? sums[w][lane] : S;
-        p.decay[(b * p.splits + split) * p.D + d] = closed ? CLOSED : S;
+    // The warps that share steps add up.
+    float (*shares)[32] = (float (*)[32]) &steps[0][0];
+    static_assert((SHARES - 1) * WIDTH * 32 <= ROUND * 72, "the shares fit where the steps were");
+    if (share > 0) {
+#pragma unroll
+        for (int q = 0; q < QPW; q++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) shares[(share - 1) * WIDTH + (part * QPW + q) * 4 + i][lane] = end[q][i];
     }
+    __syncthreads();
+    if (share > 0 || d >= p.D) return;
+    if (part == 0) p.decay[(b * p.splits + split) * p.D + d] = closed ? CLOSED : S;
 #pragma unroll
     for (int q = 0; q < QPW; q++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            const int n = (warp * QPW + q) * 4 + i;
-            if (n < STATES) p.carry[((b * p.splits + split) * p.D + d) * STATES + n] = end[q][i];
+            const int n = (part * QPW + q) * 4 + i;
+            if (n >= STATES) continue;
+#pragma unroll
+            for (int k = 0; k < SHARES - 1; k++) end[q][i] += shares[k * WIDTH + n][lane];
+            p.carry[((b * p.splits + split) * p.D + d) * STATES + n] = end[q][i];
         }
 }
 
