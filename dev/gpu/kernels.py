@@ -38,9 +38,10 @@ def build():
     print(len(jobs), "variants")
 
 
-def inputs(batch, L, D, N, bf16, dt="init", z=True, skip=True, bias=True, h0=False, resets=False, strided=False, seed=0, device="cuda"):
+def inputs(batch, L, D, N, bf16, dt="init", z=True, skip=True, bias=True, h0=False, resets=False, strided=False, shut=False, seed=0, device="cuda"):
     """Random inputs. dt "init": step sizes log-uniform in 1e-3..1e-1 as a new model has them; "wide": about 0.7, quickly
-    forgotten. `strided`: u's rows lie in wider rows, z is the second half of (x, z), B and C are cut from one tensor."""
+    forgotten. `strided`: u's rows lie in wider rows, z is the second half of (x, z), B and C are cut from one tensor.
+    `shut`: some z are 0."""
     import torch
     g = torch.Generator(device=device).manual_seed(seed)
     t = torch.bfloat16 if bf16 else torch.float32
@@ -58,6 +59,8 @@ def inputs(batch, L, D, N, bf16, dt="init", z=True, skip=True, bias=True, h0=Fal
     if not strided:
         i["B"], i["C"] = i["B"].contiguous(), i["C"].contiguous()
     i["z"] = xz[:, :, D:] if z else None
+    if z and shut:
+        i["z"][:, ::5, ::3] = 0
     i["skip"] = rand(D) if skip else None
     want = torch.exp(torch.rand(D, generator=g, device=device) * math.log(100) + math.log(1e-3)) if dt == "init" else torch.ones(D, device=device)
     i["bias"] = torch.log(torch.expm1(want)) if bias else None
@@ -191,7 +194,7 @@ def check(small=False):
     ok = check_reference()
     if small:                                                   # for compute-sanitizer, which slows everything down
         for bf16, resets in ((1, False), (0, True)):
-            ok &= check_scan(1, 70, 72, 16, bf16, splits=2, splits_back=3, h0=True, dhLast=True, resets=resets, strided=True)
+            ok &= check_scan(1, 70, 72, 16, bf16, splits=2, splits_back=3, h0=True, dhLast=True, resets=resets, shut=True, strided=True)
             ok &= check_conv(1, 300, 136, 4, bf16, resets=resets, strided=True)
         ok &= check_scan(1, 40, 9, 3, 1, splits=2, resets=True)
         ok &= check_scan(1, 33, 9, 256, 1, splits=1)
@@ -199,7 +202,7 @@ def check(small=False):
     for bf16 in (1, 0):
         for L in (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 509):
             ok &= check_scan(2, L, 72, 16, bf16, h0=L % 2 == 0, dhLast=L % 3 == 0, strided=L % 2 == 1)
-            ok &= check_scan(1, L, 40, 16, bf16, resets=True, h0=True, dhLast=True, dt="wide" if L % 2 else "init")
+            ok &= check_scan(1, L, 40, 16, bf16, shut=L > 8, resets=True, h0=True, dhLast=True, dt="wide" if L % 2 else "init")
         for splits, back in ((1, 1), (2, 3), (5, 4), (16, 16)):
             for dt in ("init", "wide"):
                 ok &= check_scan(2, 509, 72, 16, bf16, splits=splits, splits_back=back, h0=True, dhLast=True, dt=dt, strided=True)
@@ -215,7 +218,7 @@ def check(small=False):
         ok &= check_scan(1, 131072, 24, 16, bf16, dt="wide", strided=True)
     for n, bf16, resets in VARIANTS[4:]:
         for D in (9, 72):
-            ok &= check_scan(2, 77, D, n, bf16, splits=2, splits_back=3, resets=bool(resets), h0=True, dhLast=True)
+            ok &= check_scan(2, 77, D, n, bf16, splits=2, splits_back=3, shut=True, resets=bool(resets), h0=True, dhLast=True)
             ok &= check_scan(1, 33, D, n, bf16, resets=bool(resets), strided=True)
     for w, bf16, resets in CONVS:
         for L in (1, 2, 3, 4, 5, 31, 32, 33, 127, 129, 509):

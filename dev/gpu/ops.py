@@ -3,26 +3,27 @@ import torch
 
 from loader import ConvParams, Module, ScanParams
 
-# Microseconds that a multiprocessor takes for a tile of each of its k blocks, a + b k, up to the four that fit at once;
-# fitted to sweeps on an H200 with bfloat16 and N = 16.
-FORWARD, BACKWARD = (0.5, 0.78), (5.2, 2.8)
+# Microseconds that a multiprocessor takes for a tile of each of its k blocks: a + b k, up to the `resident` that fit at
+# once; what is more comes after. Fitted to sweeps on an H200 with bfloat16 and N = 16.
+FORWARD, BACKWARD = (0.5, 0.8, 4), (5.1, 1.4, 3)
 
 
 def pick_splits(tiles, blocks, cost, sms):
     """Into how many ranges to cut `tiles` tiles of time, given the blocks that one range makes (channel tiles x batch).
 
-    With more than one range, finding the states at their edges is taken as a quarter of the work (it depends on the
-    data), and walking over them as a quarter of a microsecond each."""
-    a, b = cost
+    With more than one range, finding the states at their edges is taken as 0.6 microseconds for a tile of each block of a
+    multiprocessor, over 128 tiles (it depends on how long the data's past is remembered), and walking over them as a
+    quarter of a microsecond each."""
+    a, b, resident = cost
 
     def scan(per, splits):
-        k = -(-blocks * splits // sms)
-        return per * (a + b * k if k <= 4 else (a + 4 * b) * k / 4)
+        full, rest = divmod(-(-blocks * splits // sms), resident)
+        return per * (full * (a + b * resident) + (a + b * rest if rest else 0))
 
     best = (scan(tiles, 1), 1)
     for per in range(1, tiles):
         splits = -(-tiles // per)
-        best = min(best, (scan(per, splits) + 0.25 * b * tiles * blocks / sms + 0.25 * splits + 6, splits))
+        best = min(best, (scan(per, splits) + 0.6 * (splits - 1) * min(per, 128) * blocks / sms + 0.25 * splits + 6, splits))
     return best[1]
 
 
@@ -46,8 +47,8 @@ class Scan:
         self.N, self.softplus, self.poison = A.shape[1], softplus, poison
         opts = dict(STATES=self.N, IO_BF16=int(u.dtype == torch.bfloat16), RESETS=int(reset is not None))
         self.fm, self.cm, self.bm = (Module.of("selective_scan_" + n, **opts) for n in ("forward", "carry", "backward"))
-        self.fg = self.fm.ints("selective_scan_forward_geometry", 5)
-        self.bg = self.bm.ints("selective_scan_backward_geometry", 5)
+        self.fg = self.fm.ints("selective_scan_forward_geometry", 6)
+        self.bg = self.bm.ints("selective_scan_backward_geometry", 6)
         self.carry_threads = self.cm.ints("selective_scan_carry_geometry", 2)[1]
         self.tile, self.npad = self.fg[3], self.fg[4]
         self.tiles = -(-self.L // self.tile)
@@ -57,7 +58,7 @@ class Scan:
         dev, f = u.device, torch.float32
         self.out = self._like(u)
         self.hLast = self._new((self.batch, self.D, self.N), f, dev)
-        self.states = self._new((self.batch, self.tiles, self.D, self.N), f, dev) if save else None
+        self.states = self._new((self.batch, self.tiles * self.tile // self.fg[5], self.D, self.N), u.dtype, dev) if save else None
         ranges = max(self.splits, self.splits_back)
         self.carry = self._new((self.batch, ranges, self.D, self.N), f, dev) if ranges > 1 else None
         self.decay = self._new((self.batch, ranges, self.D), f, dev) if ranges > 1 else None
@@ -103,14 +104,14 @@ class Scan:
         self.g = dict(dout=dout, dhLast=dhLast, **{"d" + n: self._like(i[n]) for n in ("u", "delta", "z", "B", "C", "A", "skip", "bias")})
         self.g["dh0"] = self._new((self.batch, self.D, self.N), f, dev)
         tiles, parts = -(-self.D // self.bg[0]), self.batch * self.splits_back
-        self.g["partBC"] = self._new((tiles, self.batch, self.L, 2 * self.npad), f, dev)
+        self.g["partBC"] = self._new((tiles, self.batch, self.L, 2 * self.npad), dout.dtype, dev)
         self.g["partA"], self.g["partV"] = self._new((parts, self.D, self.N), f, dev), self._new((parts, 2, self.D), f, dev)
 
     def backward(self):
         p = self.params(self.splits_back, **self.g)
         self.carries(p, "adjoint_")
         self.bm.launch("selective_scan_backward", (-(-self.D // self.bg[0]), p.splits, self.batch), self.bg[1], p, self.bg[2])
-        self.bm.launch("selective_scan_sum_bc", (-(-self.batch * self.L * 2 * self.N // 256), 1, 1), 256, p)
+        self.bm.launch("selective_scan_sum_bc", (-(-self.batch * self.L * self.npad // 2 // 256), 1, 1), 256, p)
         self.bm.launch("selective_scan_sum_parameters", (-(-self.D * (self.N + 2) // 256), 1, 1), 256, p)
         return self.g
 

@@ -12,7 +12,8 @@ import org.mamba4j.torch.Tensors;
 /**
  * The selective scan on an NVIDIA GPU, by kernels of our own ({@code cuda/selective_scan_*.cu}, each of which explains
  * itself). u, delta, z, b and c are float32 or all bfloat16; parameters, states and arithmetic are float32. Strided rows
- * are read where they are. Between the passes it keeps the inputs and the state before every tile of 32 steps.
+ * are read where they are. Between the passes it keeps the inputs, the state before every eight steps in the activations' type, and,
+ * where there is a gate, the output.
  */
 public final class CudaScan implements SelectiveScan {
     @Override
@@ -29,11 +30,12 @@ public final class CudaScan implements SelectiveScan {
         if (train) {
             ScanInputs saved = packed.map(CustomGradient::save);
             Tensor savedCheckpoints = CustomGradient.save(checkpoints);
+            Tensor savedY = in.z().defined() ? CustomGradient.save(y) : Tensors.absent();
             CustomGradient.apply(
                     y,
                     inputs,
-                    (gradY, gradients) ->
-                            new CudaScanLaunch(saved).backward(withContiguousRows(gradY), savedCheckpoints, gradients));
+                    (gradY, gradients) -> new CudaScanLaunch(saved)
+                            .backward(savedY, withContiguousRows(gradY), savedCheckpoints, gradients));
         }
         return new SequenceOutput(y, last);
     }

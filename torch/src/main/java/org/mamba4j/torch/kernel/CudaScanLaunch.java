@@ -13,8 +13,8 @@ final class CudaScanLaunch {
     /** Bytes of the kernels' {@code ScanParams}: 29 pointers, 25 64-bit and 6 32-bit integers. */
     private static final long PARAMETER_BYTES = 29 * 8 + 25 * 8 + 6 * 4;
 
-    private static final Ranges.Cost FORWARD_COST = new Ranges.Cost(0.5, 0.78);
-    private static final Ranges.Cost BACKWARD_COST = new Ranges.Cost(5.2, 2.8);
+    private static final Ranges.Cost FORWARD_COST = new Ranges.Cost(0.5, 0.8, 4);
+    private static final Ranges.Cost BACKWARD_COST = new Ranges.Cost(5.1, 1.4, 3);
     private static final int CHANNELS_PER_EDGE_BLOCK = 32;
     private static final int SUM_THREADS = 256;
     private static final Tensor ABSENT = Tensors.absent();
@@ -24,11 +24,9 @@ final class CudaScanLaunch {
     private final long length;
     private final int channels;
     private final int states;
+    private final List<String> options;
     private final KernelModule forward;
-    private final KernelModule carry;
-    private final KernelModule backward;
     private final Geometry forwardGeometry;
-    private final Geometry backwardGeometry;
     private final long tiles;
 
     CudaScanLaunch(ScanInputs in) {
@@ -37,12 +35,9 @@ final class CudaScanLaunch {
         this.length = in.u().size(1);
         this.channels = Math.toIntExact(in.u().size(2));
         this.states = Math.toIntExact(in.a().size(1));
-        List<String> options = CudaOptions.of(in.u()).with("STATES", states).list();
-        this.forward = module("forward", options);
-        this.carry = module("carry", options);
-        this.backward = module("backward", options);
+        this.options = CudaOptions.of(in.u()).with("STATES", states).list();
+        this.forward = module("forward");
         this.forwardGeometry = Geometry.of(forward.ints("selective_scan_forward_geometry"));
-        this.backwardGeometry = Geometry.of(backward.ints("selective_scan_backward_geometry"));
         this.tiles = Math.ceilDiv(length, (long) forwardGeometry.tile);
     }
 
@@ -55,9 +50,9 @@ final class CudaScanLaunch {
         return Tensors.emptyLike(in.u(), ScalarType.Float, batch, channels, states);
     }
 
-    /** The state before every tile (B, tiles, D, N). */
+    /** The state before every few steps (B, L / steps, D, N), in the activations' type. */
     Tensor newCheckpoints() {
-        return Tensors.emptyLike(in.u(), ScalarType.Float, batch, tiles, channels, states);
+        return activations(batch, tiles * forwardGeometry.savedPerTile(), channels, states);
     }
 
     void forward(Tensor y, Tensor last, Tensor checkpoints) {
@@ -76,17 +71,23 @@ final class CudaScanLaunch {
                 results);
     }
 
-    /** Fills {@code gradients}, in the order of {@link CudaScan#apply}'s inputs; absent ones are not wanted. */
-    void backward(Tensor gradY, Tensor checkpoints, List<Tensor> gradients) {
+    /**
+     * Fills {@code gradients}, in the order of {@link CudaScan#apply}'s inputs; absent ones are not wanted.
+     *
+     * @param y what {@link #forward} returned; not needed where there is no z
+     */
+    void backward(Tensor y, Tensor gradY, Tensor checkpoints, List<Tensor> gradients) {
         if (isEmpty()) {
             gradients.stream().filter(Tensor::defined).forEach(Tensor::zero_);
             return;
         }
-        int blocks = backwardGeometry.blocks(channels);
+        KernelModule backward = module("backward");
+        Geometry geometry = Geometry.of(backward.ints("selective_scan_backward_geometry"));
+        int blocks = geometry.blocks(channels);
         Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_COST);
         long parts = (long) batch * ranges.count;
         Results results = Results.NONE
-                .withForward(ABSENT, ABSENT, checkpoints)
+                .withForward(y, ABSENT, checkpoints)
                 .withCarry(newCarry(ranges), newDecay(ranges))
                 .withBackward(new Gradients(
                         gradY,
@@ -99,18 +100,22 @@ final class CudaScanLaunch {
                         gradients.get(5),
                         gradients.get(6),
                         gradients.get(8),
-                        floats(blocks, batch, length, 2L * backwardGeometry.paddedStates),
+                        activations(blocks, batch, length, 2L * geometry.paddedStates),
                         floats(parts, channels, states),
                         floats(parts, 2, channels)));
         findCarries("adjoint_", ranges, results);
         launch(
                 backward,
                 "selective_scan_backward",
-                LaunchShape.grid(blocks, ranges.count, batch, backwardGeometry.threads)
-                        .withSharedBytes(backwardGeometry.sharedBytes),
+                LaunchShape.grid(blocks, ranges.count, batch, geometry.threads).withSharedBytes(geometry.sharedBytes),
                 ranges,
                 results);
-        launch(backward, "selective_scan_sum_bc", elementwise(batch * length * 2 * states), ranges, results);
+        launch(
+                backward,
+                "selective_scan_sum_bc",
+                elementwise(batch * length * geometry.paddedStates / 2),
+                ranges,
+                results);
         launch(backward, "selective_scan_sum_parameters", elementwise((long) channels * (states + 2)), ranges, results);
     }
 
@@ -118,6 +123,7 @@ final class CudaScanLaunch {
         if (ranges.count == 1) {
             return;
         }
+        KernelModule carry = module("carry");
         int threads = carry.ints("selective_scan_carry_geometry")[1];
         launch(
                 carry,
@@ -192,18 +198,28 @@ final class CudaScanLaunch {
         return Tensors.emptyLike(in.u(), ScalarType.Float, shape);
     }
 
+    private Tensor activations(long... shape) {
+        return Tensors.emptyLike(in.u(), in.u().scalar_type().intern(), shape);
+    }
+
     private static LaunchShape elementwise(long elements) {
         return LaunchShape.of(Math.toIntExact(Math.ceilDiv(elements, (long) SUM_THREADS)), SUM_THREADS);
     }
 
-    private static KernelModule module(String name, List<String> options) {
+    /** Compiled when first asked for, so that who only runs forward does not wait for the backward kernels. */
+    private KernelModule module(String name) {
         return KernelModule.load(CudaScan.class, "selective_scan_" + name + ".cu", options);
     }
 
     /** What a kernel's source says of its launch. */
-    private record Geometry(int channelsPerBlock, int threads, int sharedBytes, int tile, int paddedStates) {
+    private record Geometry(
+            int channelsPerBlock, int threads, int sharedBytes, int tile, int paddedStates, int stepsPerSaved) {
         static Geometry of(int... values) {
-            return new Geometry(values[0], values[1], values[2], values[3], values[4]);
+            return new Geometry(values[0], values[1], values[2], values[3], values[4], values[5]);
+        }
+
+        int savedPerTile() {
+            return tile / stepsPerSaved;
         }
 
         int blocks(int channels) {
@@ -213,27 +229,29 @@ final class CudaScanLaunch {
 
     /** How the tiles of a sequence are cut into ranges that are worked on at the same time. */
     private record Ranges(int count, int tilesPerRange) {
-        private static final int BLOCKS_AT_ONCE = 4;
-        private static final double EDGE_WORK = 0.25;
+        private static final double EDGE_MICROS_PER_TILE = 0.6;
+        private static final int REMEMBERED_TILES = 128;
         private static final double EDGE_MICROS_PER_RANGE = 0.25;
         private static final double EDGE_LAUNCH_MICROS = 6;
 
         /**
          * What a multiprocessor takes for a tile of each of its k blocks: base + perBlock · k microseconds, up to the
-         * four that fit at once; fitted to sweeps on an H200 with bfloat16 and N = 16.
+         * {@code resident} that fit at once; what is more comes after. Fitted to sweeps on an H200 with bfloat16 and
+         * N = 16.
          */
-        record Cost(double base, double perBlock) {
+        record Cost(double base, double perBlock, int resident) {
             double micros(long tiles, long blocks) {
-                double each = blocks <= BLOCKS_AT_ONCE
-                        ? base + perBlock * blocks
-                        : (base + BLOCKS_AT_ONCE * perBlock) * blocks / BLOCKS_AT_ONCE;
+                long full = blocks / resident;
+                long rest = blocks % resident;
+                double each = full * (base + resident * perBlock) + (rest == 0 ? 0 : base + rest * perBlock);
                 return tiles * each;
             }
         }
 
         /**
-         * The cut of least estimated time. With more than one range, finding the states at their edges is taken as a
-         * quarter of the work (it depends on the data), and walking over them as a quarter of a microsecond each.
+         * The cut of least estimated time. With more than one range, finding the states at their edges is taken as 0.6
+         * microseconds for a tile of each block of a multiprocessor, over 128 tiles (it depends on how long the data's
+         * past is remembered), and walking over them as a quarter of a microsecond each.
          *
          * @param blocks blocks of one range
          */
@@ -241,11 +259,13 @@ final class CudaScanLaunch {
             long processors = CudaOptions.multiprocessors();
             Ranges chosen = new Ranges(1, Math.toIntExact(tiles));
             double best = cost.micros(tiles, Math.ceilDiv((long) blocks, processors));
-            double edges = EDGE_WORK * cost.perBlock * tiles * blocks / processors + EDGE_LAUNCH_MICROS;
             for (int per = 1; per < tiles; per++) {
                 int count = Math.toIntExact(Math.ceilDiv(tiles, (long) per));
+                double edges =
+                        EDGE_MICROS_PER_TILE * (count - 1) * Math.min(per, REMEMBERED_TILES) * blocks / processors;
                 double micros = cost.micros(per, Math.ceilDiv((long) blocks * count, processors))
                         + edges
+                        + EDGE_LAUNCH_MICROS
                         + EDGE_MICROS_PER_RANGE * count;
                 if (micros < best) {
                     best = micros;

@@ -181,6 +181,29 @@ __device__ __forceinline__ void store8(io_t *p, const float (&v)[8], int valid, 
 // Asks for the line at p to be brought to the second-level cache.
 __device__ __forceinline__ void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
+// Stores four floats to shared memory if `wanted`, by a predicate: a branch would part the code around it.
+__device__ __forceinline__ void store_shared_if(bool wanted, float *shared, float4 v) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %0, 0; @p st.shared.v4.f32 [%1], {%2, %3, %4, %5}; }" ::"r"((u32) wanted),
+                 "r"((u32) __cvta_generic_to_shared(shared)), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
+                 : "memory");
+}
+
+// Copies V elements to shared memory without waiting, in pieces of 16 bytes or one of 8; both addresses multiples of that.
+// await_copies waits for all that the thread began.
+template <int V>
+__device__ __forceinline__ void begin_copy(Packed<V> &shared, const io_t *global) {
+    const u32 to = (u32) __cvta_generic_to_shared(shared.w);
+    if constexpr (sizeof(shared) == 8) {
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(global) : "memory");
+    } else {
+#pragma unroll
+        for (int i = 0; i < (int) sizeof(shared) / 16; i++)
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + 16 * i), "l"(global + i * (16 / sizeof(io_t))) : "memory");
+    }
+}
+
+__device__ __forceinline__ void await_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
 // ---- sums over lanes -------------------------------------------------------------------------------------------------
 
 // Sums each of COUNT values over the lanes whose numbers differ in the bits [LOW, HIGH) (powers of two), so that every

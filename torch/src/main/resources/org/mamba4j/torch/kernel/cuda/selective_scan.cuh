@@ -22,7 +22,8 @@
 #define RESETS 0
 #endif
 
-#define TILE (STATES > 64 ? 8 : 32)                 // steps per tile and per saved state
+#define TILE (STATES > 64 ? 8 : 32)                 // steps per tile
+#define SAVE 8                                      // steps per saved state
 #define SPT (STATES > 128 ? 8 : 4)                  // states per thread
 #define LANES_NEEDED ceil_div(STATES, SPT)
 #define LPC (LANES_NEEDED <= 1 ? 1 : LANES_NEEDED <= 2 ? 2 : LANES_NEEDED <= 4 ? 4 : LANES_NEEDED <= 8 ? 8 : LANES_NEEDED <= 16 ? 16 : 32)
@@ -31,7 +32,7 @@
 
 // The LPC lanes of a channel are STATE_LANE apart. With N = 16, four neighbouring lanes are four channels: then eight
 // neighbouring lanes read only two places of a step's B or C, and a 16-byte read takes two passes of the shared memory
-// instead of four; that memory is what bounds the forward scan otherwise.
+// instead of four (that memory is what bounds the forward scan otherwise), and a matrix product can sum over channels.
 #ifndef STATE_LANE
 #define STATE_LANE (LPC == 4 ? 4 : 1)
 #endif
@@ -46,16 +47,16 @@ struct ScanParams {
     const io_t *u, *delta, *z, *B, *C;              // (batch,L,D) x3, (batch,L,N) x2; z may be null
     const float *A, *skip, *bias, *h0;              // (D,N), (D), (D), (batch,D,N); the last three may be null
     const u8 *reset;                                // (batch,L): nonzero where a document begins; used if RESETS
-    io_t *out;                                      // (batch,L,D)
+    io_t *out;                                      // (batch,L,D); read by the backward pass where there is a z
     float *hLast;                                   // (batch,D,N) or null
-    float *states;                                  // (batch,ceil(L/TILE),D,N): state before each tile; null: not saved
+    io_t *states;                                   // (batch,ceil(L/TILE) TILE/SAVE,D,N): state before every SAVE steps; null: not saved
     float *carry;                                   // (batch,splits,D,N) workspace if splits > 1
     float *decay;                                   // (batch,splits,D) workspace if splits > 1
     const io_t *dout;                               // (batch,L,D), backward only from here
     const float *dhLast;                            // (batch,D,N) or null
     io_t *du, *ddelta, *dz, *dB, *dC;               // shaped as their inputs
     float *dA, *dskip, *dbias, *dh0;                // shaped as their inputs; all but dA may be null
-    float *partBC;                                  // (channel tiles,batch,L,2*NPAD) workspace
+    io_t *partBC;                                   // (channel tiles,batch,L,2*NPAD) workspace
     float *partA;                                   // (batch*splits,D,N) workspace
     float *partV;                                   // (batch*splits,2,D) workspace: dD, dbias
     i64 uB, uL, deltaB, deltaL, zB, zL, bB, bL, cB, cL, outB, outL, doutB, doutL;

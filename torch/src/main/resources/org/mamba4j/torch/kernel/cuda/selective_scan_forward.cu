@@ -10,17 +10,17 @@
 //   1. turns u and delta (fetched into registers one tile ahead, 16 bytes per access) into the pairs
 //      (delta, delta u) in shared memory, and B, C into float32: each element's softplus is evaluated once, not once
 //      per state lane;
-//   2. scans, all 32 steps unrolled: per step a thread reads one pair and 4 + 4 values of B and C; the four lanes of a
-//      channel sum their shares of y four steps at a time (3 shuffles instead of 8), four steps late, so that nobody
-//      waits for the shuffles;
+//   2. scans, all 32 steps unrolled: per step a thread reads half of two steps' pairs and 4 + 4 values of B and C; the four
+//      lanes of a channel sum their shares of y four steps at a time (3 shuffles instead of 8), four steps late, so that
+//      nobody waits for the shuffles;
 //   3. finishes y with D, u and silu(z) in the access order of 1 and stores it.
-// With `states` given, h before each tile is stored for the backward pass: 4 N / 32 bytes per element.
+// With `states` given, h before every eight steps is stored for the backward pass: 2 N / 8 bytes per element in bfloat16.
 //
 // Floors (8 x 2048 x 1536, N = 16, bfloat16, H200 at 1.98 GHz), of which the first three are close together:
 //   shared memory to registers     33.7 M passes at 132 per cycle                                   129 us
 //   special-function unit          20 evaluations per element at 16 x 132 per cycle                 120 us
-//   instructions                   9.4 per (channel, step, state) at 128 x 132 per cycle            113 us
-//   device memory                  10 bytes per element (8 without saved states) at 4.27 TB/s        59 us
+//   instructions                   9.3 per (channel, step, state) at 128 x 132 per cycle            112 us
+//   device memory                  12 bytes per element (8 without saved states) at 4.27 TB/s        71 us
 // Reading B and C is what the first is about: every lane needs its own copy in registers, and the data path delivers
 // 128 bytes a cycle even when lanes read the same word, unless neighbouring lanes do (STATE_LANE).
 //
@@ -40,8 +40,8 @@
 #define SLOTS (GROUPS * 8)
 #define AHEAD 2                                     // steps that the scan loads before it needs them
 
-// For the host: channels per block, threads, bytes of dynamic shared memory, steps per tile, N padded.
-extern "C" __device__ int selective_scan_forward_geometry[5] = {TC, THREADS, 0, TILE, NPAD};
+// For the host: channels per block, threads, bytes of dynamic shared memory, steps per tile, N padded, steps per saved state.
+extern "C" __device__ int selective_scan_forward_geometry[6] = {TC, THREADS, 0, TILE, NPAD, SAVE};
 
 struct Place {
     int row, column;
@@ -116,8 +116,8 @@ struct Step {
         }
     }
 
-    __device__ __forceinline__ void read(const float2 *sizes, const float *b, const float *c) {
-        size = *sizes;
+    __device__ __forceinline__ void read(float2 sizes, const float *b, const float *c) {
+        size = sizes;
 #pragma unroll
         for (int i = 0; i < SPT; i += 4) {
             *(float4 *) (B + i) = *(const float4 *) (b + i);
@@ -138,9 +138,9 @@ __device__ __forceinline__ void keep(float (*ys)[SLOTS + 2], const float *y, int
 
 extern "C" __global__ __launch_bounds__(THREADS, IO_BF16 && SPT == 4 && VPT == 1 ? 4 : THREADS == 128 ? 3 : 1) void
 selective_scan_forward(const __grid_constant__ ScanParams p) {
-    // (delta, delta u). Channel 8 g + k of the tile is at k GROUPS + g, and rows are GROUPS longer than their content,
-    // so that the threads of a warp, each with eight channels of one step, write to different banks.
-    __shared__ __align__(16) float2 steps[TILE][SLOTS + GROUPS];
+    // (delta, delta u) of two steps. Channel 8 g + k of the tile is at k GROUPS + g, and rows are GROUPS longer than their
+    // content, so that the threads of a warp, each with eight channels of one step, write to different banks.
+    __shared__ __align__(16) float4 steps[TILE / 2][SLOTS + GROUPS];
     __shared__ __align__(16) float bc[2][TILE][NPAD];
     __shared__ __align__(16) float ys[TILE][SLOTS + 2];
     __shared__ __align__(16) float channel[2][SLOTS];      // bias, skip
@@ -180,7 +180,8 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
         const Place q(i, tid);
         out[i] = p.out + b * p.outB + (first * TILE + q.row) * p.outL + c0 + q.column;
     }
-    float *saved = p.states ? p.states + ((b * tiles + first) * p.D + d) * STATES + n0 : nullptr;
+    io_t *saved = p.states + ((b * tiles + first) * (TILE / SAVE) * p.D + d) * STATES + n0;
+    const int savable = p.states && d < p.D ? STATES - n0 : 0;
 
     for (i64 tile = first; tile < last; tile++) {
         const i64 l = tile * TILE;
@@ -197,7 +198,10 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                 unpack(next.deltav[i], step);
                 step_sizes(step, channel[0] + q.column, q.row < rows, p.softplus);
 #pragma unroll
-                for (int k = 0; k < 8; k++) steps[q.row][k * GROUPS + q.column / 8] = make_float2(step[k], step[k] * uv[k]);
+                for (int k = 0; k < 8; k++) {
+                    float2 *two = (float2 *) &steps[q.row / 2][k * GROUPS + q.column / 8];
+                    two[q.row % 2] = make_float2(step[k], step[k] * uv[k]);
+                }
             }
         }
 #pragma unroll
@@ -206,42 +210,40 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
             float v[8];
             unpack(next.bcv[i], v);
             if (index < 2 * TILE * BV) {
+                float *to = bc[index >= TILE * BV][row] + n;
 #pragma unroll
                 for (int k = 0; k < 8; k++)
-                    if (n + k < STATES) bc[index / (TILE * BV)][row][n + k] = v[k];
+                    if (n + k < STATES) to[k] = v[k];
             }
         }
         if (RESETS && tid < TILE) open[tid] = tid < rows && p.reset[b * p.L + l + tid] ? 0.f : 1.f;
         __syncthreads();
 
         if (tile + 1 < last) next.fetch(p, (int) min((i64) TILE, p.L - l - TILE), c0, tid, wide);
-        if (p.states && d < p.D) {
-            if (STATES % 4 == 0) {
-#pragma unroll
-                for (int i = 0; i < SPT; i += 4)
-                    if (n0 + i < STATES) *(float4 *) (saved + i) = make_float4(h[i], h[i + 1], h[i + 2], h[i + 3]);
-            } else {
-#pragma unroll
-                for (int i = 0; i < SPT; i++)
-                    if (n0 + i < STATES) saved[i] = h[i];
-            }
-            saved += (i64) p.D * STATES;
-        }
-
         // Software pipeline: a step's operands are read AHEAD steps, its exponentials taken one step, before it runs, and
         // y is summed over lanes four steps after.
+        const float *bt = &bc[0][0][n0], *ct = &bc[1][0][n0];
         Step ahead[AHEAD];
+        float4 two;
         float a[SPT], y[4], last[4] = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll
-        for (int j = 0; j < AHEAD; j++) ahead[j].read(&steps[j][slot], &bc[0][j][n0], &bc[1][j][n0]);
+        for (int j = 0; j < AHEAD; j++) {
+            if (j % 2 == 0) two = steps[j / 2][slot];
+            ahead[j].read(j % 2 ? make_float2(two.z, two.w) : make_float2(two.x, two.y), bt + j * NPAD, ct + j * NPAD);
+        }
         ahead[0].decays(a, A2, open[0]);
 #pragma unroll
         for (int t = 0; t < TILE; t += 4) {
+            if (t % SAVE == 0) {
+                if (savable > 0) store<SPT>(saved, h, savable, STATES % SPT == 0);
+                saved += (i64) p.D * STATES;
+            }
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 const Step s = ahead[j % AHEAD];
                 const int later = (t + j + AHEAD) % TILE;
-                ahead[j % AHEAD].read(&steps[later][slot], &bc[0][later][n0], &bc[1][later][n0]);
+                if (later % 2 == 0) two = steps[later / 2][slot];
+                ahead[j % AHEAD].read(later % 2 ? make_float2(two.z, two.w) : make_float2(two.x, two.y), bt + later * NPAD, ct + later * NPAD);
                 float after[SPT];
                 ahead[(j + 1) % AHEAD].decays(after, A2, open[(t + j + 1) % TILE]);
                 y[j] = 0.f;
