@@ -102,6 +102,17 @@ public final class Tensors {
         });
     }
 
+    /** The values of an int32 tensor in row-major order, whatever its strides and device. */
+    public static int[] toInts(Tensor tensor) {
+        checkType(tensor, ScalarType.Int);
+        return TensorScope.call(() -> {
+            Tensor packed = tensor.cpu().contiguous();
+            int[] values = new int[Math.toIntExact(packed.numel())];
+            MemorySegment.copy(segment(packed), ValueLayout.JAVA_INT, 0, values, 0, values.length);
+            return values;
+        });
+    }
+
     /** The values of an int64 tensor in row-major order, whatever its strides and device. */
     public static long[] toLongs(Tensor tensor) {
         checkType(tensor, ScalarType.Long);

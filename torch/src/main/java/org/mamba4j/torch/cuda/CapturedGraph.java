@@ -14,7 +14,8 @@ import org.bytedeco.pytorch.global.torch_cuda;
  * in place; what the work itself allocates comes from a pool that this graph alone owns, so nothing else is ever given
  * that memory, and tensors made while recording keep their meaning from replay to replay until {@link #close}.
  *
- * <p>Recording may run a backward pass: libtorch's own thread then records on the same stream.
+ * <p>Recording may run a backward pass: libtorch's own thread then records on the same stream. No graph of an earlier pass
+ * over the same parameters may be alive then (close its scope): its nodes stay on the stream that it was made on.
  */
 public final class CapturedGraph implements AutoCloseable {
     /** One stream per device for all recordings: libtorch keeps a matrix product's workspace for each stream it sees. */

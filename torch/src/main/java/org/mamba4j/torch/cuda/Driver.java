@@ -29,7 +29,7 @@ final class Driver {
     private static final MethodHandle FUNCTION_SET_ATTRIBUTE =
             LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
     private static final MethodHandle LAUNCH_KERNEL =
-            LIBRARY.function("cuLaunchKernel", POINTER, INT, INT, INT, INT, INT, INT, INT, POINTER, POINTER, POINTER);
+            LIBRARY.function("cuLaunchKernelEx", POINTER, POINTER, POINTER, POINTER);
     private static final MethodHandle STREAM_BEGIN_CAPTURE = LIBRARY.function("cuStreamBeginCapture_v2", POINTER, INT);
     private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", POINTER, POINTER);
     private static final MethodHandle GRAPH_INSTANTIATE =
@@ -39,6 +39,18 @@ final class Driver {
     private static final MethodHandle GRAPH_DESTROY = LIBRARY.function("cuGraphDestroy", POINTER);
 
     private static final int MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
+
+    /** The struct CUlaunchConfig: seven ints, the stream, the attributes and their number. */
+    private static final long LAUNCH_CONFIG_BYTES = 56;
+
+    private static final long LAUNCH_CONFIG_STREAM = 32;
+
+    /** The struct CUlaunchAttribute: a number and, at an offset, 64 bytes for its value. */
+    private static final long LAUNCH_ATTRIBUTE_BYTES = 72;
+
+    private static final long LAUNCH_ATTRIBUTE_VALUE = 8;
+    private static final int COOPERATIVE = 2;
+    private static final int PROGRAMMATIC_STREAM_SERIALIZATION = 6;
     private static final int CAPTURE_MODE_RELAXED = 2;
 
     private Driver() {}
@@ -94,22 +106,41 @@ final class Driver {
 
     /** Launches with the kernel parameters that {@code parameters} (an array of pointers) points to. */
     static void launch(MemorySegment function, LaunchShape shape, MemorySegment stream, MemorySegment parameters) {
-        try {
-            check("cuLaunchKernel", (int) LAUNCH_KERNEL.invokeExact(
-                    function,
-                    shape.gridX(),
-                    shape.gridY(),
-                    shape.gridZ(),
-                    shape.blockX(),
-                    shape.blockY(),
-                    shape.blockZ(),
-                    shape.sharedBytes(),
-                    stream,
-                    parameters,
-                    MemorySegment.NULL));
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment config = arena.allocate(LAUNCH_CONFIG_BYTES, Long.BYTES);
+            int[] sizes = {
+                shape.gridX(),
+                shape.gridY(),
+                shape.gridZ(),
+                shape.blockX(),
+                shape.blockY(),
+                shape.blockZ(),
+                shape.sharedBytes()
+            };
+            MemorySegment.copy(sizes, 0, config, INT, 0, sizes.length);
+            config.set(POINTER, LAUNCH_CONFIG_STREAM, stream);
+            int attribute = attribute(shape.start());
+            if (attribute != 0) {
+                MemorySegment attributes = arena.allocate(LAUNCH_ATTRIBUTE_BYTES, Long.BYTES);
+                attributes.set(INT, 0, attribute);
+                attributes.set(INT, LAUNCH_ATTRIBUTE_VALUE, 1);
+                config.set(POINTER, LAUNCH_CONFIG_STREAM + 8, attributes);
+                config.set(INT, LAUNCH_CONFIG_STREAM + 16, 1);
+            }
+            check("cuLaunchKernelEx", (int)
+                    LAUNCH_KERNEL.invokeExact(config, function, parameters, MemorySegment.NULL));
         } catch (Throwable e) {
             throw rethrow(e);
         }
+    }
+
+    /** The driver's number for a launch attribute, 0 for none. */
+    private static int attribute(LaunchShape.Start start) {
+        return switch (start) {
+            case AFTER -> 0;
+            case ALL_AT_ONCE -> COOPERATIVE;
+            case EARLY -> PROGRAMMATIC_STREAM_SERIALIZATION;
+        };
     }
 
     /**

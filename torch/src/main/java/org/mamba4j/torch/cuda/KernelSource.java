@@ -31,6 +31,7 @@ record KernelSource(String name, String text, List<String> options) {
     private static final System.Logger LOG = System.getLogger(KernelSource.class.getName());
     private static final Pattern INCLUDE = Pattern.compile("#include \"([^\"]+)\"\\s*");
     private static final String FOLDER = "cuda/";
+    private static final String COMMON = "/org/mamba4j/torch/kernel/cuda/";
 
     KernelSource {
         options = List.copyOf(options);
@@ -38,7 +39,8 @@ record KernelSource(String name, String text, List<String> options) {
 
     /**
      * The resource {@code file} beside {@code owner}, with the files that it includes by {@code #include "name"} put in
-     * place of the line, each once: NVRTC sees one text, and the cache key covers all of it.
+     * place of the line, each once: NVRTC sees one text, and the cache key covers all of it. What is not there is looked
+     * for among the kernels that all others build on.
      */
     static KernelSource resource(Class<?> owner, String file, List<String> options) {
         StringBuilder text = new StringBuilder();
@@ -61,14 +63,20 @@ record KernelSource(String name, String text, List<String> options) {
     }
 
     private static String read(Class<?> owner, String file) {
-        try (InputStream in = owner.getResourceAsStream(FOLDER + file)) {
-            if (in == null) {
-                throw new IllegalStateException("no resource " + FOLDER + file + " beside " + owner.getName());
-            }
+        try (InputStream in = open(owner, file)) {
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static InputStream open(Class<?> owner, String file) {
+        InputStream beside = owner.getResourceAsStream(FOLDER + file);
+        InputStream in = beside == null ? owner.getResourceAsStream(COMMON + file) : beside;
+        if (in == null) {
+            throw new IllegalStateException("no resource " + FOLDER + file + " beside " + owner.getName());
+        }
+        return in;
     }
 
     /**

@@ -13,9 +13,9 @@ public final class StructWriter {
         this.struct = struct;
     }
 
-    /** A device pointer: the address of {@code tensor}'s first element, null where it is absent. */
+    /** A device pointer: the address of {@code tensor}'s first element, null where it is absent or has none. */
     public StructWriter pointer(Tensor tensor) {
-        return int64(tensor.defined() ? tensor.data_ptr().address() : 0);
+        return int64(tensor.defined() && tensor.numel() > 0 ? tensor.data_ptr().address() : 0);
     }
 
     /** How many elements lie between batches, and between steps, of a tensor (B, L, …); 0 where it is absent. */

@@ -39,7 +39,8 @@ class CapturedGraphTest {
                     loss(x, weight).backward();
                 }
             };
-            loss(x, weight).backward(); // makes the gradient outside of the graph's memory
+            // Makes the gradient outside of the graph's memory; its graph is gone before another is recorded.
+            TensorScope.run(() -> loss(x, weight).backward());
             CapturedGraph.rehearse(step);
             try (CapturedGraph graph = CapturedGraph.record(step)) {
                 for (int seed = 10; seed < 14; seed++) {
