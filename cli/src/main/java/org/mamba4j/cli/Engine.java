@@ -3,6 +3,7 @@ package org.mamba4j.cli;
 import java.nio.file.Path;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.kernel.Workers;
+import org.mamba4j.torch.decode.CudaLanguageModel;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.nn.TorchLanguageModel;
@@ -13,8 +14,11 @@ enum Engine {
     TORCH {
         @Override
         LanguageModel open(Path checkpoint, String device, Precision precision) {
-            int threads = Workers.shared().parallelism();
-            return TorchLanguageModel.load(checkpoint, MambaKernels.on(device, precision, threads));
+            MambaKernels kernels =
+                    MambaKernels.on(device, precision, Workers.shared().parallelism());
+            return kernels.isCuda()
+                    ? CudaLanguageModel.open(checkpoint, device, precision)
+                    : TorchLanguageModel.load(checkpoint, kernels);
         }
     };
 

@@ -1,0 +1,164 @@
+package org.mamba4j.torch.decode;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.cuda.CapturedGraph;
+import org.mamba4j.torch.cuda.KernelModule;
+import org.mamba4j.torch.cuda.LaunchShape;
+import org.mamba4j.torch.cuda.StructWriter;
+
+/**
+ * One token for each sequence of a batch: libtorch's matrix products and, between them, the kernels of {@code
+ * cuda/decode_batch.cu}, recorded as one CUDA graph. The choice of the next tokens is part of it, so steps follow each other
+ * without the host.
+ *
+ * <p>The states' kernel reads more than all others together, and what it reads does not depend on the kernels before it: it
+ * starts before they have ended.
+ */
+final class BatchStep implements AutoCloseable {
+    /** Bytes of the kernels' {@code BatchParams}: 14 pointers, an int and a float. */
+    private static final long PARAMETER_BYTES = 14 * 8 + 2 * 4;
+
+    private static final int THREADS = 256;
+    private static final int CHANNELS_PER_BLOCK = 64;
+    private static final int SEQUENCES = Integer.getInteger("sequences", 4);
+    private static final Tensor ABSENT = Tensors.absent();
+
+    private final DecodeWeights weights;
+    private final DecodeSizes sizes;
+    private final DecodeState state;
+    private final Chooser chooser;
+    private final KernelModule module;
+    private final Optional<SelectProduct> product;
+    private final int batch;
+    private final List<Tensor> owned = new ArrayList<>();
+    private final Tensor residual; // (B, d) float32
+    private final Tensor normed; // (B, d)
+    private final Tensor xz; // (B, 2D)
+    private final Tensor u; // (B, D)
+    private final Tensor select; // (B, R + 2N padded)
+    private final Tensor y; // (B, D)
+    private final CapturedGraph graph;
+
+    /**
+     * @param state that it reads and writes
+     * @param chooser of the batch: has the tokens that it reads and takes the logits that it makes
+     */
+    BatchStep(DecodeWeights weights, DecodeSizes sizes, String device, DecodeState state, Chooser chooser) {
+        this.weights = weights;
+        this.sizes = sizes;
+        this.state = state;
+        this.chooser = chooser;
+        this.batch = state.batch();
+        MambaConfig config = sizes.config();
+        this.module = KernelModule.load(BatchStep.class, "decode_batch.cu", sizes.options("-DSEQUENCES=" + SEQUENCES));
+        this.product = SelectProduct.supports(sizes) ? Optional.of(new SelectProduct(sizes)) : Optional.empty();
+        ScalarType type = sizes.type();
+        this.residual = own(DeviceMemory.zeros(device, ScalarType.Float, batch, config.dModel()));
+        this.normed = own(DeviceMemory.zeros(device, type, batch, config.dModel()));
+        this.xz = own(DeviceMemory.zeros(device, type, batch, 2L * config.dInner()));
+        this.u = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
+        this.select = own(DeviceMemory.zeros(device, type, batch, sizes.selectRow()));
+        this.y = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
+        CapturedGraph.rehearse(this::step);
+        this.graph = CapturedGraph.record(this::step);
+    }
+
+    /** Reads the chooser's tokens and chooses the next ones. */
+    void run() {
+        graph.replay();
+    }
+
+    /** Makes logits of the state's hidden output and chooses, without reading a token. */
+    void chooseFirst() {
+        TensorScope.run(() -> {
+            normed.copy_(state.hidden());
+            head();
+        });
+    }
+
+    private void step() {
+        TensorScope.run(() -> {
+            norm(0, true);
+            for (int layer = 0; layer < sizes.config().nLayer(); layer++) {
+                int at = layer;
+                TensorScope.run(() -> block(at));
+                norm(layer + 1, false);
+            }
+            head();
+        });
+    }
+
+    private void head() {
+        torch.mm_out(chooser.logits(), normed, weights.head.t());
+        chooser.choose();
+    }
+
+    private void block(int layer) {
+        torch.mm_out(xz, normed, weights.inProj.select(0, layer).t());
+        if (weights.inProjBias.defined()) {
+            xz.add_(weights.inProjBias.select(0, layer));
+        }
+        int channels = sizes.config().dInner();
+        launch("decode_conv", LaunchShape.grid(Math.ceilDiv(channels, THREADS), batch, 1, THREADS), layer, false);
+        LaunchShape states = LaunchShape.grid(
+                Math.ceilDiv(channels, CHANNELS_PER_BLOCK), Math.ceilDiv(batch, SEQUENCES), 1, THREADS);
+        if (product.isPresent()) {
+            product.get().launch(u, weights.xProj.select(0, layer), select);
+            states = states.starting(LaunchShape.Start.EARLY);
+        } else {
+            torch.mm_out(select, u, weights.xProj.select(0, layer));
+        }
+        launch("decode_state", states, layer, false);
+        Tensor matrix = weights.outProj.select(0, layer);
+        if (sizes.type() == ScalarType.Float) {
+            residual.addmm_(y, matrix);
+        } else {
+            torch.addmm_out(residual, residual, y, matrix, ScalarType.Float, new Scalar(1.0), new Scalar(1.0));
+        }
+        if (weights.outProjBias.defined()) {
+            residual.add_(weights.outProjBias.select(0, layer));
+        }
+    }
+
+    private void norm(int layer, boolean embed) {
+        launch("decode_norm", LaunchShape.of(batch, THREADS), layer, embed);
+    }
+
+    private void launch(String kernel, LaunchShape shape, int layer, boolean embed) {
+        TensorScope.run(() -> module.kernel(kernel).launch(shape, PARAMETER_BYTES, to -> write(to, layer, embed)));
+    }
+
+    /** The fields of {@code BatchParams} in decode_batch.cu, in their order; {@code layer} may be one past the last. */
+    private void write(StructWriter to, int layer, boolean embed) {
+        boolean last = layer == sizes.config().nLayer();
+        to.pointer(embed ? chooser.tokens() : ABSENT).pointer(weights.embedding).pointer(residual);
+        to.pointer(weights.norm.select(0, layer)).pointer(normed);
+        to.pointer(last ? state.hidden() : ABSENT).pointer(xz);
+        to.pointer(last ? ABSENT : weights.channel.select(0, layer));
+        to.pointer(last ? ABSENT : state.conv().select(0, layer));
+        to.pointer(last ? ABSENT : state.h().select(0, layer));
+        to.pointer(u).pointer(select);
+        to.pointer(last ? ABSENT : weights.dtProj.select(0, layer)).pointer(y);
+        to.int32(batch).float32((float) sizes.config().normEpsilon());
+    }
+
+    private Tensor own(Tensor tensor) {
+        owned.add(tensor);
+        return tensor;
+    }
+
+    @Override
+    public void close() {
+        graph.close();
+        owned.forEach(Tensor::close);
+    }
+}

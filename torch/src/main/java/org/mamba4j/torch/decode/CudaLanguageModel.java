@@ -1,0 +1,206 @@
+package org.mamba4j.torch.decode;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.NoGrad;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.kernel.Precision;
+import org.mamba4j.torch.nn.TorchLanguageModel;
+
+/**
+ * A Mamba on an NVIDIA GPU: prompts by the parallel scan, single tokens by {@link TokenKernel}. Its states are files that other
+ * engines can continue, and the other way round.
+ */
+public final class CudaLanguageModel implements LanguageModel {
+    /** Tokens of one pass. */
+    private static final int CHUNK = 1 << 14;
+
+    /** Greatest number of logits that are held at once while scoring. */
+    private static final int SCORED_AT_ONCE = 1 << 24;
+
+    private final DecodeModel model;
+    private final String fingerprint;
+
+    private CudaLanguageModel(DecodeModel model, String fingerprint) {
+        this.model = model;
+        this.fingerprint = fingerprint;
+    }
+
+    /**
+     * Loads the model of a checkpoint folder.
+     *
+     * @param device {@code cuda} or {@code cuda:N}
+     * @throws UserError as {@link BatchGenerator#load}
+     */
+    public static CudaLanguageModel load(Path folder, String device, Precision precision) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            return of(checkpoint, device, precision);
+        }
+    }
+
+    /**
+     * Loads the model of a checkpoint folder, of any family; those that this class does not know run on {@link
+     * TorchLanguageModel}.
+     *
+     * @param device {@code cuda} or {@code cuda:N}
+     * @throws UserError as {@link BatchGenerator#load}
+     */
+    public static LanguageModel open(Path folder, String device, Precision precision) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            if (checkpoint.config() instanceof MambaConfig) {
+                return of(checkpoint, device, precision);
+            }
+        }
+        return TorchLanguageModel.load(folder, MambaKernels.cuda(device, precision));
+    }
+
+    private static CudaLanguageModel of(Checkpoint checkpoint, String device, Precision precision) {
+        return new CudaLanguageModel(DecodeModel.load(checkpoint, device, precision), checkpoint.fingerprint());
+    }
+
+    @Override
+    public MambaConfig config() {
+        return model.config();
+    }
+
+    @Override
+    public State newState() {
+        return new CudaState(config(), fingerprint, model.device());
+    }
+
+    @Override
+    public void prefill(State state, int[] tokens) {
+        read(state, tokens, (from, x) -> {});
+    }
+
+    @Override
+    public void step(State state, int token) {
+        int[] one = {token};
+        if (model.tokens().isEmpty()) {
+            prefill(state, one);
+            return;
+        }
+        CudaState own = own(state);
+        model.checkTokens(one, "");
+        compute("step", () -> {
+            Tensor ids = Tensors.on(model.device(), Tensors.ofTokens(one, 0, 1).to(ScalarType.Int));
+            model.tokens()
+                    .get()
+                    .run(own.content(), 0, ids, 1, TokenKernel.Head.NONE, Tensors.absent(), Tensors.absent());
+            return 1;
+        });
+        own.read(1);
+    }
+
+    @Override
+    public float[] logits(State state) {
+        CudaState own = own(state);
+        if (own.tokensSeen() == 0) {
+            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
+        }
+        return compute("logits", () -> {
+            Tensor normed = own.content().hidden().to(model.sizes().type()); // (1, d)
+            float[] logits = Tensors.toFloats(model.prompt().logits(normed));
+            model.tokens().ifPresent(TokenKernel::finish);
+            return logits;
+        });
+    }
+
+    @Override
+    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+        if (from < 0 || from > tokens.length) {
+            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
+        }
+        int rows = Math.max(1, SCORED_AT_ONCE / vocabSize());
+        read(state, tokens, (start, x) -> {
+            int end = start + Math.toIntExact(x.size(1));
+            for (int first = Math.max(start, from); first < end; first += rows) {
+                int count = Math.min(rows, end - first);
+                hand(x.narrow(1, first - start, count), first, consumer);
+            }
+        });
+    }
+
+    /** Hands over the logits of each position of the residual stream {@code x} (1, count, d). */
+    private void hand(Tensor x, int position, LogitsConsumer consumer) {
+        float[] all = TensorScope.call(
+                () -> Tensors.toFloats(model.prompt().logits(model.prompt().norm(x, config().nLayer()))));
+        int vocab = vocabSize();
+        for (int i = 0; i < all.length / vocab; i++) {
+            consumer.accept(position + i, Arrays.copyOfRange(all, i * vocab, (i + 1) * vocab));
+        }
+    }
+
+    @Override
+    public State loadState(Path file) {
+        CudaState state = new CudaState(config(), fingerprint, model.device());
+        boolean read = false;
+        try {
+            state.load(file);
+            read = true;
+            return state;
+        } finally {
+            if (!read) {
+                state.close();
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+
+    /** Sees the residual stream after the last block, of each chunk. */
+    @FunctionalInterface
+    private interface ChunkConsumer {
+        /**
+         * @param from index of its first token
+         * @param x (1, length of the chunk, d)
+         */
+        void accept(int from, Tensor x);
+    }
+
+    private void read(State state, int[] tokens, ChunkConsumer consumer) {
+        CudaState own = own(state);
+        model.checkTokens(tokens, "");
+        for (int from = 0; from < tokens.length; from += CHUNK) {
+            int start = from;
+            int length = Math.min(CHUNK, tokens.length - from);
+            compute("prefill", () -> {
+                Tensor ids = Tensors.on(model.device(), Tensors.ofTokens(tokens, start, 1, length));
+                Tensor x = model.prompt().read(ids, Tensors.absent(), own.content());
+                model.keepHidden(x, own.content());
+                own.read(length);
+                consumer.accept(start, x);
+                return length;
+            });
+        }
+    }
+
+    private CudaState own(State state) {
+        if (state instanceof CudaState own && own.isOf(fingerprint, model.device())) {
+            return own;
+        }
+        throw new IllegalArgumentException("this state was made by another model");
+    }
+
+    private <T> T compute(String operation, Supplier<T> computation) {
+        try {
+            return DeviceMemory.on(model.device(), () -> NoGrad.call(() -> TensorScope.call(computation)));
+        } catch (RuntimeException e) {
+            throw Torch.translate(operation, e);
+        }
+    }
+}
