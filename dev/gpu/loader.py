@@ -28,8 +28,9 @@ def _nvrtc():
 
 def compile_cubin(name, options, arch="sm_90"):
     """CUBIN of SOURCES/name.cu with the given -D options; headers travel with the source, as NVRTC needs them to."""
-    headers = {p.name: p.read_bytes() for p in sorted(SOURCES.glob("*.cuh"))}
-    source = (SOURCES / (name + ".cu")).read_bytes()
+    headers = {p.name: p.read_bytes() for p in sorted([*SOURCES.glob("*.cuh"), *SOURCES.parents[1].glob("decode/cuda/*.cuh")])}
+    file = SOURCES / (name + ".cu")
+    source = (file if file.exists() else SOURCES.parents[1] / "decode/cuda" / (name + ".cu")).read_bytes()
     args = [f"--gpu-architecture={arch}", "--std=c++17", "-default-device"] + [f"-D{k}={v}" for k, v in sorted(options.items())]
     key = hashlib.sha256(b"\0".join([source, *headers.values(), *[a.encode() for a in args]])).hexdigest()[:24]
     cached = CACHE / f"{name}-{key}.cubin"
@@ -92,7 +93,7 @@ class Module:
         _cu("cuMemcpyDtoH_v2", out, address, size)
         return list(out)
 
-    def launch(self, name, grid, block, params, shared=0):
+    def launch(self, name, grid, block, params, shared=0, cooperative=False, early=False):
         import torch
         if name not in self.functions:
             f = ctypes.c_void_p()
@@ -104,7 +105,19 @@ class Module:
             return
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(params))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
-        _cu("cuLaunchKernel", self.functions[name], *grid, block, 1, 1, shared, stream, pointers, None)
+        if early:                                                   # programmatic dependent launch
+            attribute = (ctypes.c_uint32 * 18)(6, 0, 1)
+            config = LaunchConfig(*grid, block, 1, 1, shared, stream, ctypes.addressof(attribute), 1)
+            _cu("cuLaunchKernelEx", ctypes.byref(config), self.functions[name], pointers, None)
+        elif cooperative:
+            _cu("cuLaunchCooperativeKernel", self.functions[name], *grid, block, 1, 1, shared, stream, pointers)
+        else:
+            _cu("cuLaunchKernel", self.functions[name], *grid, block, 1, 1, shared, stream, pointers, None)
+
+
+class LaunchConfig(ctypes.Structure):
+    _fields_ = ([(n, ctypes.c_uint32) for n in "gx gy gz bx by bz shared".split()]
+                + [("stream", ctypes.c_void_p), ("attributes", ctypes.c_void_p), ("count", ctypes.c_uint32)])
 
 
 def struct(name, pointers, longs, ints):
