@@ -215,6 +215,7 @@ public final class MambaLayerPass {
         Tensor gradBias = Tensors.emptyLike(weights.dtProjBias.value()); // (D)
         new CudaScanLaunch(scanInputs(saved.halves, saved.u, saved.selection, saved.delta, saved.a, batch))
                 .backward(
+                        sequences(saved.y, batch),
                         sequences(gradY, batch),
                         saved.checkpoints,
                         List.of(
