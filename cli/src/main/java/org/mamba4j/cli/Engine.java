@@ -1,6 +1,7 @@
 package org.mamba4j.cli;
 
 import java.nio.file.Path;
+import org.mamba4j.UserError;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.kernel.Workers;
 import org.mamba4j.torch.decode.CudaLanguageModel;
@@ -10,6 +11,17 @@ import org.mamba4j.torch.nn.TorchLanguageModel;
 
 /** What computes a model; the one place that names them all. */
 enum Engine {
+    /** Pure Java, on the CPU. */
+    JAVA {
+        @Override
+        LanguageModel open(Path checkpoint, String device, Precision precision) {
+            if (!runsInJava(device, precision)) {
+                throw new UserError("the engine java computes float32 on the CPU, not " + precision + " on " + device
+                        + ": leave --device and --precision out, or take --engine torch");
+            }
+            return LanguageModel.open(checkpoint);
+        }
+    },
     /** libtorch, on the CPU or a GPU. */
     TORCH {
         @Override
@@ -22,8 +34,14 @@ enum Engine {
         }
     };
 
-    /** What is used where the user does not say. */
-    static final String DEFAULT = "TORCH";
+    /** What is used where the user does not say: pure Java where it can. */
+    static Engine preferred(String device, Precision precision) {
+        return runsInJava(device, precision) ? JAVA : TORCH;
+    }
+
+    private static boolean runsInJava(String device, Precision precision) {
+        return device.equals("cpu") && precision == Precision.FLOAT32;
+    }
 
     /**
      * Opens the model in a checkpoint folder; the caller closes it.

@@ -30,9 +30,10 @@ final class ModelOptions {
     @Option(
             names = "--engine",
             paramLabel = "NAME",
-            defaultValue = Engine.DEFAULT,
-            description = "What computes the model: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    private Engine engine = Engine.TORCH;
+            description =
+                    "What computes the model: ${COMPLETION-CANDIDATES} (default: JAVA for float32 on the CPU, else"
+                            + " TORCH).")
+    private @Nullable Engine engine;
 
     @Option(
             names = "--device",
@@ -57,7 +58,8 @@ final class ModelOptions {
 
     /** The model of another checkpoint folder, on the same engine and device; the caller closes it. */
     LanguageModel open(Path other) {
-        return engine.open(other, device, precision);
+        Engine chosen = engine == null ? Engine.preferred(device, precision) : engine;
+        return chosen.open(other, device, precision);
     }
 
     /** The network of a checkpoint folder, or of a run's best checkpoint, to look into; the caller closes it. */

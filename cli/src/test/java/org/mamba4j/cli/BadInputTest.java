@@ -180,6 +180,17 @@ class BadInputTest {
         refused("--max-new-tokens", "generate", "--model", model, "--prompt", "a", "--max-new-tokens", "many");
         refused("--prompt", "generate", "--model", model);
         refused("--engine", "generate", "--model", model, "--prompt", "a", "--engine", "abacus");
+        refused(
+                "take --engine torch",
+                "generate",
+                "--model",
+                model,
+                "--prompt",
+                "a",
+                "--engine",
+                "java",
+                "--device",
+                "cuda");
         refused("fly", "fly");
     }
 

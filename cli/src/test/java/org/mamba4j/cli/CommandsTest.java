@@ -9,6 +9,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.SharedData;
 import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.checkpoint.SafetensorsWriter;
@@ -157,13 +160,14 @@ class CommandsTest {
         assertThat(floats(output, Shape.of(3, 0, 256))).isEmpty();
     }
 
-    @Test
-    void logitsEqualTheGoldenOnes() {
+    @ParameterizedTest
+    @ValueSource(strings = {"torch", "java"})
+    void logitsEqualTheGoldenOnes(String engine) {
         Path golden = SharedData.require("golden/hf-mamba-tiny");
         Path output = folder.resolve("logits.safetensors");
         Path expectedFile = golden.resolve("expected.safetensors");
         Cli result =
-                Cli.run("logits", "--model", golden, "--engine", "torch", "--input", expectedFile, "--output", output);
+                Cli.run("logits", "--model", golden, "--engine", engine, "--input", expectedFile, "--output", output);
         assertThat(result.code()).as(result.err()).isZero();
         try (SafetensorsFile expected = SafetensorsFile.open(expectedFile)) {
             float[] values = expected.floats("logits");
@@ -172,6 +176,18 @@ class CommandsTest {
                 assertThat(actual[i]).isCloseTo(values[i], within(1e-4f));
             }
         }
+    }
+
+    @Test
+    void bothEnginesContinueAlike() {
+        List<String> texts = new ArrayList<>();
+        for (String engine : List.of("java", "torch")) {
+            Cli result =
+                    Cli.run("generate", "--model", model, "--engine", engine, "--prompt", "abc", "--temperature", "0");
+            assertThat(result.code()).as(result.err()).isZero();
+            texts.add(result.out());
+        }
+        assertThat(texts.getFirst()).isNotEmpty().isEqualTo(texts.getLast());
     }
 
     @Test

@@ -1,6 +1,7 @@
 package org.mamba4j.inference;
 
 import java.nio.file.Path;
+import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.model.ModelConfig;
 
 /**
@@ -13,6 +14,17 @@ import org.mamba4j.model.ModelConfig;
  * the state is then unchanged.
  */
 public interface LanguageModel extends AutoCloseable {
+    /**
+     * Opens a model with the engine that needs nothing but the JVM.
+     *
+     * @param folder a checkpoint as this project's trainer or Hugging Face writes it; the weights are used where they are,
+     *     so the files must stay as they are until the model is closed
+     * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint
+     */
+    static LanguageModel open(Path folder) {
+        return JavaLanguageModel.open(folder);
+    }
+
     /** The configuration that the weights were made for. */
     ModelConfig config();
 
@@ -37,6 +49,16 @@ public interface LanguageModel extends AutoCloseable {
      * @throws IllegalStateException if the state has seen no token
      */
     float[] logits(State state);
+
+    /**
+     * The same logits in an array of the caller's: nothing needs to be allocated for a token.
+     *
+     * @param target at least V long; the first V are written
+     * @throws IllegalStateException if the state has seen no token
+     */
+    default void logits(State state, float[] target) {
+        System.arraycopy(logits(state), 0, target, 0, vocabSize());
+    }
 
     /**
      * Reads {@code tokens} like {@link #prefill} and hands over the logits after each one from {@code from} on, in

@@ -1,6 +1,8 @@
 package org.mamba4j.kernel;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.stream.Collectors;
 
 /** The validation that every kernel's arguments share: messages name the operation, the argument and both shapes. */
 final class Check {
@@ -29,9 +31,9 @@ final class Check {
 
     /** {@code rows} must be given, have shape (batch, length, channels) and lie inside its memory. */
     void rows(String name, Rows rows, int batch, int length, int channels) {
-        require(
-                rows.batch() >= 0 && rows.length() >= 0 && rows.channels() >= 0,
-                name + " has a negative size: " + rows.shape());
+        if (rows.batch() < 0 || rows.length() < 0 || rows.channels() < 0) {
+            throw error(name + " has a negative size: " + rows.shape());
+        }
         if (rows.batch() != batch || rows.length() != length || rows.channels() != channels) {
             throw error(name + " has shape " + rows.shape() + ", expected (" + batch + ", " + length + ", " + channels
                     + ")");
@@ -72,23 +74,33 @@ final class Check {
                         || batch <= 1
                         || rows.batchStride() >= (length - 1) * rows.rowStride() + channels
                         || rows.rowStride() >= (batch - 1) * rows.batchStride() + channels);
-        require(
-                disjoint,
-                name + " is an output of shape " + rows.shape() + ", but its strides (" + rows.batchStride() + ", "
-                        + rows.rowStride() + ", 1) put several elements into one place");
+        if (!disjoint) {
+            throw error(name + " is an output of shape " + rows.shape() + ", but its strides (" + rows.batchStride()
+                    + ", " + rows.rowStride() + ", 1) put several elements into one place");
+        }
+    }
+
+    /** The same for one dimension, without an array of them. */
+    void dense(String name, MemorySegment memory, long count) {
+        if (memory.byteSize() != count * Float.BYTES) {
+            throw error(name + " holds " + memory.byteSize() + " bytes, expected " + count * Float.BYTES
+                    + " for shape (" + count + ")");
+        }
+        if (count > 0) {
+            usable(name, memory);
+        }
     }
 
     /** {@code memory} must be native and hold exactly the floats of {@code dimensions}. */
     void dense(String name, MemorySegment memory, long... dimensions) {
         long floats = 1;
-        StringBuilder shape = new StringBuilder();
         for (long dimension : dimensions) {
             floats = Math.multiplyExact(floats, dimension);
-            shape.append(shape.isEmpty() ? "(" : ", ").append(dimension);
         }
         if (memory.byteSize() != floats * Float.BYTES) {
             throw error(name + " holds " + memory.byteSize() + " bytes, expected " + floats * Float.BYTES
-                    + " for shape " + shape + ")");
+                    + " for shape "
+                    + Arrays.stream(dimensions).mapToObj(Long::toString).collect(Collectors.joining(", ", "(", ")")));
         }
         if (floats > 0) {
             usable(name, memory);
@@ -106,12 +118,21 @@ final class Check {
     }
 
     private void usable(String name, MemorySegment memory) {
-        require(memory.isNative(), name + " is on the Java heap; allocate it from an Arena");
-        require(memory.address() != 0, name + " is null memory (address 0)");
-        require(memory.scope().isAlive(), name + " lies in memory that was already freed");
+        // Messages are made only where they are needed: kernels check their arguments for every token.
+        if (!memory.isNative()) {
+            throw error(name + " is on the Java heap; allocate it from an Arena");
+        }
+        if (memory.address() == 0) {
+            throw error(name + " is null memory (address 0)");
+        }
+        if (!memory.scope().isAlive()) {
+            throw error(name + " lies in memory that was already freed");
+        }
     }
 
     private void writable(String name, MemorySegment memory) {
-        require(!memory.isReadOnly(), name + " is an output, but its memory is read-only");
+        if (memory.isReadOnly()) {
+            throw error(name + " is an output, but its memory is read-only");
+        }
     }
 }

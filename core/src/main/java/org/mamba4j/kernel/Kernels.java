@@ -2,9 +2,10 @@ package org.mamba4j.kernel;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import org.mamba4j.kernel.vector.VectorDense;
 import org.mamba4j.kernel.vector.VectorKernels;
 
-/** Chooses, once, the fastest {@link SequenceKernels} that this JVM can run. */
+/** Chooses, once, the fastest kernels that this JVM can run. */
 public final class Kernels {
     private static final String MODULE = "jdk.incubator.vector";
 
@@ -24,6 +25,11 @@ public final class Kernels {
         return same ? best() : new VectorKernels(new Workers(threads));
     }
 
+    /** The products and norms for this machine, chosen as {@link #best()} is. */
+    public static DenseKernels dense() {
+        return Dense.KERNELS;
+    }
+
     static SequenceKernels choose(boolean vectorApi, Logger logger) {
         if (vectorApi) {
             return new VectorKernels(Workers.shared());
@@ -33,6 +39,12 @@ public final class Kernels {
                 "The Vector API is not available, so the plain kernels are used, which are about 100 times slower;"
                         + " start Java with --add-modules " + MODULE);
         return new PlainKernels();
+    }
+
+    private static final class Dense {
+        // Asks best(), which says so where there is no Vector API.
+        static final DenseKernels KERNELS =
+                best() instanceof VectorKernels ? new VectorDense(Workers.shared()) : new PlainDense();
     }
 
     private static final class Best {

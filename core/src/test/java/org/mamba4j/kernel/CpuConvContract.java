@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.kernel.GuardedMemory.Layout;
@@ -82,6 +83,38 @@ abstract class CpuConvContract extends CausalConvContract {
                 .forEach((name, values) -> assertThat(values).as(name).isEqualTo(expected.get(name)));
         run(conv, Layout.SLICED, name -> !name.equals(only))
                 .forEach((name, values) -> assertThat(values).as(name).isEqualTo(expected.get(name)));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 4", "16, 4", "37, 1", "300, 4", "33, 2", "9, 17"})
+    void stepsInPlaceEqualTheWhole(int channels, int width) {
+        for (int options : new int[] {4, 5, 6, 7}) {
+            ConvCase conv = ConvCase.random(new Random(24), 1, 9, channels, width, options);
+            Map<String, float[]> expected = run(conv);
+            try (GuardedMemory memory = new GuardedMemory(Layout.SLICED)) {
+                MemorySegment state = memory.output(conv.initialState().length);
+                MemorySegment.copy(conv.initialState(), 0, state, JAVA_FLOAT_UNALIGNED, 0, conv.initialState().length);
+                Rows x = memory.input(conv.x(), 1, 9, channels);
+                Rows y = memory.output(1, 9, channels);
+                ConvArguments.Builder arguments = ConvArguments.builder()
+                        .weight(memory.input(conv.weight()))
+                        .bias(memory.input(conv.bias()))
+                        .silu(conv.silu())
+                        .initialState(state)
+                        .lastState(state);
+                for (int t = 0; t < 9; t++) {
+                    kernels()
+                            .convForward(
+                                    arguments.x(x.steps(t, 1)).y(y.steps(t, 1)).build());
+                }
+                memory.check();
+                assertThat(GuardedMemory.read(y))
+                        .as("%s", conv)
+                        .usingComparatorWithPrecision(1e-5f)
+                        .containsExactly(expected.get("y"));
+                assertThat(GuardedMemory.read(state)).isEqualTo(expected.get("lastState"));
+            }
+        }
     }
 
     @ParameterizedTest

@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.kernel.GuardedMemory.Layout;
@@ -58,12 +59,11 @@ abstract class CpuScanContract extends SelectiveScanContract {
                 .forEach((name, values) -> assertThat(values).as(name).isEqualTo(expected.get(name)));
     }
 
-    @Test
-    void stepsInPlaceWithoutCheckpoints() {
-        int channels = 37;
-        int states = 16;
-        ScanCase whole = ScanCase.random(new Random(21), 2, 30, channels, states, ScanCase.ALL);
-        float[] last = new float[2 * channels * states];
+    @ParameterizedTest
+    @CsvSource({"2, 37, 16", "1, 37, 16", "1, 1, 4", "1, 300, 16", "1, 16, 8", "1, 257, 32", "1, 5, 7"})
+    void stepsInPlaceWithoutCheckpoints(int batch, int channels, int states) {
+        ScanCase whole = ScanCase.random(new Random(21), batch, 30, channels, states, ScanCase.ALL);
+        float[] last = new float[batch * channels * states];
         float[] y = new float[whole.u().length];
         try (Arena arena = Arena.ofConfined();
                 GuardedMemory memory = new GuardedMemory(Layout.DENSE)) {
@@ -71,16 +71,16 @@ abstract class CpuScanContract extends SelectiveScanContract {
             MemorySegment.copy(
                     whole.initialState(), 0, state, java.lang.foreign.ValueLayout.JAVA_FLOAT, 0, last.length);
             ScanArguments all = ScanArguments.builder()
-                    .u(memory.input(whole.u(), 2, 30, channels))
-                    .delta(memory.input(whole.delta(), 2, 30, channels))
+                    .u(memory.input(whole.u(), batch, 30, channels))
+                    .delta(memory.input(whole.delta(), batch, 30, channels))
                     .a(memory.input(whole.a()))
-                    .b(memory.input(whole.b(), 2, 30, states))
-                    .c(memory.input(whole.c(), 2, 30, states))
+                    .b(memory.input(whole.b(), batch, 30, states))
+                    .c(memory.input(whole.c(), batch, 30, states))
                     .d(memory.input(whole.d()))
                     .deltaBias(memory.input(whole.deltaBias()))
-                    .z(memory.input(whole.z(), 2, 30, channels))
+                    .z(memory.input(whole.z(), batch, 30, channels))
                     .softplus(true)
-                    .y(memory.output(2, 30, channels))
+                    .y(memory.output(batch, 30, channels))
                     .build();
             for (int t = 0; t < 30; t++) {
                 kernels()
@@ -106,6 +106,28 @@ abstract class CpuScanContract extends SelectiveScanContract {
         Map<String, double[]> expected = ScanRecurrence.run(whole);
         assertClose("y", y, expected.getOrDefault("y", new double[0]), 1e-5);
         assertClose("state", last, expected.getOrDefault("lastState", new double[0]), 1e-5);
+    }
+
+    @Test
+    void aStepWithoutOptionalInputs() {
+        ScanCase step = ScanCase.random(
+                new Random(23), 1, 1, 35, 16, Set.of(ScanCase.Option.INITIAL_STATE)); // no gate, bias, skip, softplus
+        try (GuardedMemory memory = new GuardedMemory(Layout.SLICED)) {
+            ScanArguments arguments = ScanArguments.builder()
+                    .u(memory.input(step.u(), 1, 1, 35))
+                    .delta(memory.input(step.delta(), 1, 1, 35))
+                    .a(memory.input(step.a()))
+                    .b(memory.input(step.b(), 1, 1, 16))
+                    .c(memory.input(step.c(), 1, 1, 16))
+                    .initialState(memory.input(step.initialState()))
+                    .lastState(memory.output(step.initialState().length))
+                    .y(memory.output(1, 1, 35))
+                    .build();
+            kernels().scanForward(arguments);
+            memory.check();
+            Map<String, double[]> expected = ScanRecurrence.run(step);
+            assertClose("y", GuardedMemory.read(arguments.y()), expected.getOrDefault("y", new double[0]), 1e-5);
+        }
     }
 
     @Test

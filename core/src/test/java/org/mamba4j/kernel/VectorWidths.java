@@ -16,17 +16,33 @@ final class VectorWidths {
 
     private VectorWidths() {}
 
-    static synchronized SequenceKernels kernels(int bits, Workers workers) {
+    static SequenceKernels kernels(int bits, Workers workers) {
+        SequenceKernels kernels = load("VectorKernels", SequenceKernels.class, bits, workers);
+        requireWidth(kernels.name(), bits);
+        return kernels;
+    }
+
+    static DenseKernels dense(int bits, Workers workers) {
+        DenseKernels kernels = load("VectorDense", DenseKernels.class, bits, workers);
+        requireWidth(kernels.name(), bits);
+        return kernels;
+    }
+
+    private static void requireWidth(String name, int bits) {
+        if (!name.equals("vector " + bits + " bits")) {
+            throw new AssertionError("asked for " + bits + " bits, got " + name);
+        }
+    }
+
+    private static synchronized <T> T load(String name, Class<T> type, int bits, Workers workers) {
         ClassLoader loader = LOADERS.computeIfAbsent(bits, Loader::new);
         String before = System.setProperty(PROPERTY, Integer.toString(bits));
         try {
-            SequenceKernels kernels = Class.forName(PACKAGE + "VectorKernels", true, loader)
-                    .asSubclass(SequenceKernels.class)
+            T kernels = Class.forName(PACKAGE + name, true, loader)
+                    .asSubclass(type)
                     .getConstructor(Workers.class)
                     .newInstance(workers);
-            if (!kernels.name().equals("vector " + bits + " bits")) {
-                throw new AssertionError("asked for " + bits + " bits, got " + kernels.name());
-            }
+            Class.forName(PACKAGE + "Lanes", true, loader); // which reads the property
             return kernels;
         } catch (ReflectiveOperationException e) {
             throw new LinkageError("cannot load " + PACKAGE, e);

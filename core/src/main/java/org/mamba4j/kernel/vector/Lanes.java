@@ -3,7 +3,12 @@ package org.mamba4j.kernel.vector;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -20,6 +25,19 @@ import jdk.incubator.vector.VectorSpecies;
 final class Lanes {
     static final VectorSpecies<Float> FLOATS = species();
 
+    private static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
+
+    /** As many lanes, of half the width. */
+    private static final VectorSpecies<Short> SHORTS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+
+    /** The least that has a lane for each of {@link #FLOATS}; vectors of 32 bits do not exist. */
+    private static final VectorSpecies<Byte> BYTE_SPECIES =
+            FLOATS.length() > 8 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
+
+    /** Bytes that {@link #bytes} reads. */
+    static final int BYTE_COUNT = BYTE_SPECIES.length();
+
     /** Channels that are worked on side by side. */
     static final int COUNT = FLOATS.length();
 
@@ -31,6 +49,7 @@ final class Lanes {
     private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     private Lanes() {}
@@ -65,6 +84,30 @@ final class Lanes {
 
     static float get(long address) {
         return MEMORY.get(FLOAT, address);
+    }
+
+    static short getShort(long address) {
+        return MEMORY.get(SHORT, address);
+    }
+
+    /** As many 16-bit integers as there are lanes, each made 32 bits wide by {@code extension}. */
+    static IntVector shorts(long address, VectorOperators.Conversion<Short, Integer> extension) {
+        return (IntVector)
+                ShortVector.fromMemorySegment(SHORTS, MEMORY, address, ORDER).convertShape(extension, INTS, 0);
+    }
+
+    static byte getByte(long address) {
+        return MEMORY.get(ValueLayout.JAVA_BYTE, address);
+    }
+
+    /** {@link #BYTE_COUNT} bytes. */
+    static ByteVector bytes(long address) {
+        return ByteVector.fromMemorySegment(BYTE_SPECIES, MEMORY, address, ORDER);
+    }
+
+    /** Part {@code part} of {@code bytes}, as many as there are lanes, each made 32 bits wide by {@code extension}. */
+    static IntVector ints(ByteVector bytes, VectorOperators.Conversion<Byte, Integer> extension, int part) {
+        return (IntVector) bytes.convertShape(extension, INTS, part);
     }
 
     static void put(long address, float value) {

@@ -33,6 +33,11 @@ public final class VectorKernels implements SequenceKernels {
     @Override
     public void scanForward(ScanArguments arguments) {
         Runs.checkForward(this, arguments);
+        if (ScanStep.fits(arguments)) {
+            ScanStep step = ScanStep.of(arguments);
+            workers.run(step.tasks(), step);
+            return;
+        }
         ScanLayout layout = ScanLayout.of(arguments);
         (layout.isSmall() ? CALLER : workers).run(layout.tasks(), new ScanForward(arguments, layout)::run);
     }
@@ -47,6 +52,10 @@ public final class VectorKernels implements SequenceKernels {
     @Override
     public void convForward(ConvArguments arguments) {
         Runs.checkForward(arguments);
+        if (ConvStep.fits(arguments)) {
+            ConvStep.run(arguments);
+            return;
+        }
         ConvLayout layout = ConvLayout.of(arguments);
         (layout.isSmall() ? CALLER : workers).run(layout.tasks(), new ConvForward(arguments, layout)::run);
     }

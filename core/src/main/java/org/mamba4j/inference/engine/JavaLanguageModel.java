@@ -1,0 +1,365 @@
+package org.mamba4j.inference.engine;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
+import org.mamba4j.kernel.Kernels;
+import org.mamba4j.kernel.Matrix;
+import org.mamba4j.kernel.Rows;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.ModelConfig;
+
+/** A model on core's kernels; the package's description says how it works. */
+public final class JavaLanguageModel implements LanguageModel {
+    /** Tokens of one pass: enough that the weights are read rarely, few enough that activations stay in a cache. */
+    static final int CHUNK = 256;
+
+    /** Logits that are computed at once while scoring. */
+    private static final int SCORED_AT_ONCE = 1 << 20;
+
+    /** Added to {@link #users} when the model is closed. */
+    private static final int CLOSED = Integer.MIN_VALUE;
+
+    private final ModelConfig config;
+    private final Checkpoint checkpoint;
+    private final Arena arena;
+    private final Layer.Kernels kernels;
+    private final String fingerprint;
+    private final Matrix embedding;
+    private final List<Layer> layers;
+    private final List<List<MemoryLayer>> memories; // one of each layer, or none
+    private final MemorySegment norm;
+    private final Matrix head;
+    private final Pool<Chunk> chunks;
+    private final Pool<Scores> logits;
+
+    /** Activations of a pass of many tokens. */
+    private record Chunk(Activations at, MemoryActivations memory) {}
+
+    /** Room for the logits of some tokens, and for one. */
+    private record Scores(Rows all, Rows first) {
+        static Scores of(Rows all) {
+            return new Scores(all, all.steps(0, 1));
+        }
+    }
+
+    /** Passes under way: the weights stay mapped until the last one has ended. */
+    private final AtomicInteger users = new AtomicInteger();
+
+    private final AtomicBoolean freed = new AtomicBoolean();
+
+    private JavaLanguageModel(Checkpoint checkpoint, Arena arena, Layer.Kernels kernels) {
+        this.checkpoint = checkpoint;
+        this.arena = arena;
+        this.kernels = kernels;
+        config = checkpoint.config();
+        fingerprint = checkpoint.fingerprint();
+        Weights weights = new Weights(checkpoint, arena);
+        embedding = weights.matrix(config.embedding().name());
+        layers = IntStream.range(0, config.nLayer())
+                .mapToObj(i -> Layer.of(mamba(), weights, i))
+                .toList();
+        memories = IntStream.range(0, config.nLayer())
+                .mapToObj(i -> memory(weights, i))
+                .toList();
+        norm = weights.floats("backbone.norm_f.weight");
+        head = mamba().tieEmbeddings() ? embedding : weights.matrix("lm_head.weight");
+        int longest = tokensToBorder(0);
+        chunks = new Pool<>(
+                () -> new Chunk(Activations.allocate(mamba(), longest, arena), memoryActivations(longest, arena)));
+        int scored = Math.clamp(SCORED_AT_ONCE / config.vocabSize(), 1, CHUNK);
+        logits = new Pool<>(() -> Scores.of(Activations.rows(arena, scored, config.vocabSize())));
+    }
+
+    private List<MemoryLayer> memory(Weights weights, int layer) {
+        return config instanceof MemMambaConfig memory && memory.takesNotes(layer)
+                ? List.of(new MemoryLayer(memory, weights, layer))
+                : List.of();
+    }
+
+    /**
+     * Opens the model of a checkpoint folder on the best kernels of this machine.
+     *
+     * @throws UserError if the folder does not hold a sound checkpoint
+     */
+    public static JavaLanguageModel open(Path folder) {
+        return open(folder, new Layer.Kernels(Kernels.dense(), Kernels.best()));
+    }
+
+    static JavaLanguageModel open(Path folder, Layer.Kernels kernels) {
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        Arena arena = Arena.ofShared();
+        boolean opened = false;
+        try {
+            JavaLanguageModel model = new JavaLanguageModel(checkpoint, arena, kernels);
+            opened = true;
+            return model;
+        } finally {
+            if (!opened) {
+                arena.close();
+                checkpoint.close();
+            }
+        }
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** The configuration of the blocks. */
+    MambaConfig mamba() {
+        return switch (config) {
+            case MambaConfig mamba -> mamba;
+            case MemMambaConfig memory -> memory.mamba();
+        };
+    }
+
+    /** Activations of the memories for {@code length} tokens, of none if the model has no memory. */
+    MemoryActivations memoryActivations(int length, Arena owner) {
+        return config instanceof MemMambaConfig memory
+                ? MemoryActivations.allocate(memory, length, owner)
+                : MemoryActivations.NONE;
+    }
+
+    /** Tokens of the longest pass after {@code tokens}: up to where pools change. */
+    int tokensToBorder(long tokens) {
+        return config instanceof MemMambaConfig memory
+                ? Math.min(CHUNK, (int)
+                        (memory.memory().chunkSize() - tokens % memory.memory().chunkSize()))
+                : CHUNK;
+    }
+
+    /** The memory of each layer, or none. */
+    List<List<MemoryLayer>> memories() {
+        return memories;
+    }
+
+    List<Layer> layers() {
+        return layers;
+    }
+
+    String fingerprint() {
+        return fingerprint;
+    }
+
+    @Override
+    public State newState() {
+        return new JavaState(this);
+    }
+
+    @Override
+    public State loadState(Path file) {
+        JavaState state = new JavaState(this);
+        boolean read = false;
+        try {
+            state.load(file);
+            read = true;
+            return state;
+        } finally {
+            if (!read) {
+                state.close();
+            }
+        }
+    }
+
+    @Override
+    public void prefill(State state, int[] tokens) {
+        score(state, tokens, tokens.length, (position, values) -> {});
+    }
+
+    @Override
+    public void step(State state, int token) {
+        JavaState own = own(state);
+        checkToken(token, 0);
+        enter();
+        try {
+            step(own, token);
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public float[] logits(State state) {
+        float[] values = new float[vocabSize()];
+        logits(state, values);
+        return values;
+    }
+
+    @Override
+    public void logits(State state, float[] target) {
+        JavaState own = own(state);
+        if (own.tokensSeen() == 0) {
+            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
+        }
+        enter();
+        try {
+            Scores buffer = logits.take();
+            try {
+                kernels.dense().multiply(head, own.hidden(), MemorySegment.NULL, buffer.first());
+                MemorySegment.copy(buffer.all().memory(), ValueLayout.JAVA_FLOAT, 0, target, 0, vocabSize());
+            } finally {
+                logits.giveBack(buffer);
+            }
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+        if (from < 0 || from > tokens.length) {
+            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
+        }
+        JavaState own = own(state);
+        for (int i = 0; i < tokens.length; i++) {
+            checkToken(tokens[i], i);
+        }
+        enter();
+        try {
+            int start = 0;
+            while (start < tokens.length) {
+                int count = Math.min(tokensToBorder(own.tokensSeen()), tokens.length - start);
+                pass(own, tokens, start, count, from, consumer);
+                start += count;
+            }
+        } finally {
+            leave();
+        }
+    }
+
+    /** Reads {@code count} tokens and hands over the logits after those from {@code from} on. */
+    private void pass(JavaState state, int[] tokens, int start, int count, int from, LogitsConsumer consumer) {
+        Chunk borrowed = chunks.take();
+        try {
+            Activations at = borrowed.at().first(count);
+            MemoryActivations m = borrowed.memory().first(count);
+            for (int t = 0; t < count; t++) {
+                embedding.copyRow(tokens[start + t], at.x(), t);
+            }
+            Rows timeStep = at.selection().columns(0, mamba().dtRank());
+            Rows added = Rows.ABSENT;
+            for (int i = 0; i < layers.size(); i++) {
+                added = read(i, at, added, m, state.notes(i, m), state);
+                layers.get(i).forward(at, added, timeStep, state.sequence(i, at), kernels);
+                added = at.out();
+            }
+            finalNorm(at, at.u());
+            state.keepHidden(at.u());
+            state.advance(count);
+            if (from < start + count) {
+                hand(at.u(), start, Math.max(start, from), consumer);
+            }
+        } finally {
+            chunks.giveBack(borrowed);
+        }
+    }
+
+    private void step(JavaState state, int token) {
+        Activations at = state.step();
+        embedding.copyRow(token, at.x(), 0);
+        Rows added = Rows.ABSENT;
+        for (int i = 0; i < layers.size(); i++) {
+            added = read(i, at, added, state.memoryStep(), state.stepNotes(i), state);
+            layers.get(i).forward(at, added, state.stepTimeStep(), state.stepSequence(i), kernels);
+            added = at.out();
+        }
+        finalNorm(at, state.hidden());
+        state.advance(1);
+    }
+
+    /** What layer {@code number} takes and reads before its mixer; what is then still to be added. */
+    private Rows read(
+            int number,
+            Activations at,
+            Rows added,
+            MemoryActivations m,
+            List<MemoryLayer.Notes> notes,
+            JavaState state) {
+        if (notes.isEmpty()) {
+            return added;
+        }
+        int chunk = ((MemMambaConfig) config).memory().chunkSize();
+        int place = (int) (state.tokensSeen() % chunk);
+        return memories.get(number).getFirst().forward(at, added, m, notes.getFirst(), place, kernels);
+    }
+
+    private void finalNorm(Activations at, Rows hidden) {
+        kernels.dense().addNorm(at.x(), at.out(), norm, (float) mamba().normEpsilon(), hidden);
+    }
+
+    /** Hands over the logits of {@code hidden} (1, L, d), which belongs to position {@code start}, from {@code from} on. */
+    private void hand(Rows hidden, int start, int from, LogitsConsumer consumer) {
+        Scores borrowed = logits.take();
+        try {
+            Rows buffer = borrowed.all();
+            float[] row = new float[vocabSize()];
+            for (int first = from; first < start + hidden.length(); first += buffer.length()) {
+                int count = Math.min(buffer.length(), start + hidden.length() - first);
+                kernels.dense()
+                        .multiply(head, hidden.steps(first - start, count), MemorySegment.NULL, buffer.steps(0, count));
+                for (int i = 0; i < count; i++) {
+                    MemorySegment.copy(
+                            buffer.memory(), ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
+                    consumer.accept(first + i, row);
+                }
+            }
+        } finally {
+            logits.giveBack(borrowed);
+        }
+    }
+
+    private void checkToken(int token, int index) {
+        if (token < 0 || token >= vocabSize()) {
+            throw new UserError("token " + token + " at index " + index + " is outside the model's vocabulary of "
+                    + vocabSize() + ": was the text encoded with this model's tokenizer?");
+        }
+    }
+
+    private JavaState own(State state) {
+        if (state instanceof JavaState own && own.isOf(this)) {
+            return own;
+        }
+        throw new IllegalArgumentException("this state was made by another model");
+    }
+
+    private void enter() {
+        if (users.incrementAndGet() < 0) {
+            leave();
+            throw new IllegalStateException("the model is closed");
+        }
+    }
+
+    private void leave() {
+        if (users.decrementAndGet() == CLOSED) {
+            free();
+        }
+    }
+
+    /** The weights are let go when the last pass that is under way has ended. */
+    @Override
+    public void close() {
+        int before = users.getAndUpdate(count -> count < 0 ? count : count + CLOSED);
+        if (before == 0) {
+            free();
+        }
+    }
+
+    private void free() {
+        if (freed.compareAndSet(false, true)) {
+            arena.close();
+            checkpoint.close();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+package org.mamba4j.inference.engine;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.function.DoubleUnaryOperator;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.DType;
+import org.mamba4j.kernel.Matrix;
+import org.mamba4j.kernel.WeightFormat;
+import org.mamba4j.model.Shape;
+
+/**
+ * A checkpoint's parameters as the kernels take them.
+ *
+ * @param checkpoint stays open as long as what is taken from it is in use
+ * @param arena owns the copies of what is not float32
+ */
+record Weights(Checkpoint checkpoint, Arena arena) {
+    /** A parameter of two dimensions, where it lies; a copy only if it is F64. */
+    Matrix matrix(String name) {
+        Shape shape = checkpoint.info(name).shape();
+        int rows = size(name, shape.size(0));
+        int columns = size(name, shape.elements() / Math.max(1, shape.size(0)));
+        MemorySegment data = checkpoint.data(name);
+        return switch (checkpoint.info(name).dtype()) {
+            case F32 -> new Matrix(data, WeightFormat.F32, rows, columns);
+            case BF16 -> new Matrix(data, WeightFormat.BF16, rows, columns);
+            case F16 -> new Matrix(data, WeightFormat.F16, rows, columns);
+            default -> new Matrix(floats(name), WeightFormat.F32, rows, columns);
+        };
+    }
+
+    private static int size(String name, long size) {
+        if (size > Integer.MAX_VALUE) {
+            throw new UserError("tensor \"" + name + "\" has " + size + " rows or columns, more than can be used");
+        }
+        return (int) size;
+    }
+
+    /** A parameter as floats, where it lies if it is float32. */
+    MemorySegment floats(String name) {
+        return checkpoint.info(name).dtype() == DType.F32 ? checkpoint.data(name) : mapped(name, value -> value);
+    }
+
+    /** Whether the model has such a parameter. */
+    boolean has(String name) {
+        return checkpoint.config().parameters().stream()
+                .anyMatch(spec -> spec.name().equals(name));
+    }
+
+    /** A parameter as floats, or {@link MemorySegment#NULL} if the model has none. */
+    MemorySegment optional(String name) {
+        return has(name) ? floats(name) : MemorySegment.NULL;
+    }
+
+    /** A parameter that is one number. */
+    float scalar(String name) {
+        return checkpoint.info(name).dtype().getFloat(checkpoint.data(name), 0);
+    }
+
+    /** {@code function} of each number of a parameter, as float32. */
+    MemorySegment mapped(String name, DoubleUnaryOperator function) {
+        DType type = checkpoint.info(name).dtype();
+        MemorySegment from = checkpoint.data(name);
+        long count = checkpoint.info(name).shape().elements();
+        MemorySegment to = arena.allocate(Float.BYTES * count, JavaState.ALIGNMENT);
+        for (long i = 0; i < count; i++) {
+            to.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) function.applyAsDouble(type.getFloat(from, i)));
+        }
+        return to;
+    }
+}

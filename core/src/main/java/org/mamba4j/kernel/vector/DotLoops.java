@@ -1,0 +1,191 @@
+package org.mamba4j.kernel.vector;
+
+import static org.mamba4j.kernel.vector.LaneSum.sum;
+import static org.mamba4j.kernel.vector.Lanes.get;
+import static org.mamba4j.kernel.vector.Lanes.load;
+import static org.mamba4j.kernel.vector.Lanes.put;
+import static org.mamba4j.kernel.vector.Lanes.zero;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The inner loops of {@link Product}: dot products of rows of a matrix with tokens. Written out, because the compiler keeps
+ * vectors in registers only where they are local variables. {@code w} is the first of some rows that lie {@code stride}
+ * bytes apart, {@code x} a token of {@code columns} floats, {@code y} where the first result goes.
+ */
+final class DotLoops {
+    private DotLoops() {}
+
+    /** One row, one token. */
+    static float one(long w, long x, int columns) {
+        int whole = DenseLoops.whole(columns);
+        FloatVector s = zero();
+        for (int k = 0; k < whole; k += Lanes.COUNT) {
+            s = load(w + 4L * k).fma(load(x + 4L * k), s);
+        }
+        float d = sum(s);
+        for (int k = whole; k < columns; k++) {
+            d += get(w + 4L * k) * get(x + 4L * k);
+        }
+        return d;
+    }
+
+    /** Four rows of floats, one token. */
+    static void f32(long w, long stride, long x, int columns, long y) {
+        int whole = DenseLoops.whole(columns);
+        long w1 = w + stride;
+        long w2 = w + 2 * stride;
+        long w3 = w + 3 * stride;
+        FloatVector s0 = zero();
+        FloatVector s1 = zero();
+        FloatVector s2 = zero();
+        FloatVector s3 = zero();
+        for (int k = 0; k < whole; k += Lanes.COUNT) {
+            FloatVector token = load(x + 4L * k);
+            s0 = load(w + 4L * k).fma(token, s0);
+            s1 = load(w1 + 4L * k).fma(token, s1);
+            s2 = load(w2 + 4L * k).fma(token, s2);
+            s3 = load(w3 + 4L * k).fma(token, s3);
+        }
+        float d0 = sum(s0);
+        float d1 = sum(s1);
+        float d2 = sum(s2);
+        float d3 = sum(s3);
+        for (int k = whole; k < columns; k++) {
+            float token = get(x + 4L * k);
+            d0 += get(w + 4L * k) * token;
+            d1 += get(w1 + 4L * k) * token;
+            d2 += get(w2 + 4L * k) * token;
+            d3 += get(w3 + 4L * k) * token;
+        }
+        put(y, d0);
+        put(y + 4, d1);
+        put(y + 8, d2);
+        put(y + 12, d3);
+    }
+
+    /** Four rows of bfloat16, one token. */
+    static void bf16(long w, long stride, long x, int columns, long y) {
+        int whole = DenseLoops.whole(columns);
+        long w1 = w + stride;
+        long w2 = w + 2 * stride;
+        long w3 = w + 3 * stride;
+        FloatVector s0 = zero();
+        FloatVector s1 = zero();
+        FloatVector s2 = zero();
+        FloatVector s3 = zero();
+        for (int k = 0; k < whole; k += Lanes.COUNT) {
+            FloatVector token = load(x + 4L * k);
+            s0 = Widening.bf16Vector(w + 2L * k).fma(token, s0);
+            s1 = Widening.bf16Vector(w1 + 2L * k).fma(token, s1);
+            s2 = Widening.bf16Vector(w2 + 2L * k).fma(token, s2);
+            s3 = Widening.bf16Vector(w3 + 2L * k).fma(token, s3);
+        }
+        float d0 = sum(s0);
+        float d1 = sum(s1);
+        float d2 = sum(s2);
+        float d3 = sum(s3);
+        for (int k = whole; k < columns; k++) {
+            float token = get(x + 4L * k);
+            d0 += Widening.bf16(w + 2L * k) * token;
+            d1 += Widening.bf16(w1 + 2L * k) * token;
+            d2 += Widening.bf16(w2 + 2L * k) * token;
+            d3 += Widening.bf16(w3 + 2L * k) * token;
+        }
+        put(y, d0);
+        put(y + 4, d1);
+        put(y + 8, d2);
+        put(y + 12, d3);
+    }
+
+    /**
+     * Four rows of floats, four tokens.
+     *
+     * @param sums 16 vectors, for the sums before their lanes are added: that is another method's work, since the
+     *     compiler's budget for this one is spent
+     */
+    static void tile(long w, long stride, long x, long xStride, int columns, float[] sums) {
+        int whole = DenseLoops.whole(columns);
+        long w1 = w + stride;
+        long w2 = w + 2 * stride;
+        long w3 = w + 3 * stride;
+        long x1 = x + xStride;
+        long x2 = x + 2 * xStride;
+        long x3 = x + 3 * xStride;
+        FloatVector zero = zero();
+        FloatVector s00 = zero;
+        FloatVector s01 = zero;
+        FloatVector s02 = zero;
+        FloatVector s03 = zero;
+        FloatVector s10 = zero;
+        FloatVector s11 = zero;
+        FloatVector s12 = zero;
+        FloatVector s13 = zero;
+        FloatVector s20 = zero;
+        FloatVector s21 = zero;
+        FloatVector s22 = zero;
+        FloatVector s23 = zero;
+        FloatVector s30 = zero;
+        FloatVector s31 = zero;
+        FloatVector s32 = zero;
+        FloatVector s33 = zero;
+        for (int k = 0; k < whole; k += Lanes.COUNT) {
+            long at = 4L * k;
+            FloatVector row0 = load(w + at);
+            FloatVector row1 = load(w1 + at);
+            FloatVector row2 = load(w2 + at);
+            FloatVector row3 = load(w3 + at);
+            FloatVector token = load(x + at);
+            s00 = row0.fma(token, s00);
+            s01 = row1.fma(token, s01);
+            s02 = row2.fma(token, s02);
+            s03 = row3.fma(token, s03);
+            token = load(x1 + at);
+            s10 = row0.fma(token, s10);
+            s11 = row1.fma(token, s11);
+            s12 = row2.fma(token, s12);
+            s13 = row3.fma(token, s13);
+            token = load(x2 + at);
+            s20 = row0.fma(token, s20);
+            s21 = row1.fma(token, s21);
+            s22 = row2.fma(token, s22);
+            s23 = row3.fma(token, s23);
+            token = load(x3 + at);
+            s30 = row0.fma(token, s30);
+            s31 = row1.fma(token, s31);
+            s32 = row2.fma(token, s32);
+            s33 = row3.fma(token, s33);
+        }
+        s00.intoArray(sums, 0 * Lanes.COUNT);
+        s01.intoArray(sums, 1 * Lanes.COUNT);
+        s02.intoArray(sums, 2 * Lanes.COUNT);
+        s03.intoArray(sums, 3 * Lanes.COUNT);
+        s10.intoArray(sums, 4 * Lanes.COUNT);
+        s11.intoArray(sums, 5 * Lanes.COUNT);
+        s12.intoArray(sums, 6 * Lanes.COUNT);
+        s13.intoArray(sums, 7 * Lanes.COUNT);
+        s20.intoArray(sums, 8 * Lanes.COUNT);
+        s21.intoArray(sums, 9 * Lanes.COUNT);
+        s22.intoArray(sums, 10 * Lanes.COUNT);
+        s23.intoArray(sums, 11 * Lanes.COUNT);
+        s30.intoArray(sums, 12 * Lanes.COUNT);
+        s31.intoArray(sums, 13 * Lanes.COUNT);
+        s32.intoArray(sums, 14 * Lanes.COUNT);
+        s33.intoArray(sums, 15 * Lanes.COUNT);
+    }
+
+    /** What {@link #tile} left to do: adds up the lanes, and the columns that fill no vector. */
+    static void finish(float[] sums, long w, long stride, long x, long xStride, int columns, long y, long yStride) {
+        int whole = DenseLoops.whole(columns);
+        for (int token = 0; token < Product.TILE; token++) {
+            for (int row = 0; row < Product.TILE; row++) {
+                int at = (token * Product.TILE + row) * Lanes.COUNT;
+                float d = sum(FloatVector.fromArray(Lanes.FLOATS, sums, at));
+                for (int k = whole; k < columns; k++) {
+                    d += get(w + row * stride + 4L * k) * get(x + token * xStride + 4L * k);
+                }
+                put(y + token * yStride + 4L * row, d);
+            }
+        }
+    }
+}

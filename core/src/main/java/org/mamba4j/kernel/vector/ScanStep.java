@@ -1,0 +1,190 @@
+package org.mamba4j.kernel.vector;
+
+import static org.mamba4j.kernel.vector.Lanes.get;
+import static org.mamba4j.kernel.vector.Lanes.load;
+import static org.mamba4j.kernel.vector.Lanes.put;
+import static org.mamba4j.kernel.vector.Lanes.store;
+import static org.mamba4j.kernel.vector.Lanes.zero;
+
+import java.lang.foreign.MemorySegment;
+import java.util.function.IntConsumer;
+import jdk.incubator.vector.FloatVector;
+import org.mamba4j.kernel.ScanArguments;
+
+/**
+ * One step of a scan, as each generated token takes it.
+ *
+ * <p>For one step it would not pay to bring channels side by side as {@link ScanForward} does, so here lanes are the states
+ * of one channel, which lie side by side in memory; only what is done once per channel (softplus, silu) has channels as
+ * lanes. Where N does not fill vectors, a channel's states are copied to where zeros follow them.
+ */
+final class ScanStep implements IntConsumer {
+    /** Channels of a task. */
+    private static final int SLICE = 256;
+
+    private static final StepFrame.Loop[] IN_PLACE = {ScanStep::inPlace};
+    private static final StepFrame.Loop[] PADDED = {ScanStep::padded};
+    private static final ThreadLocal<ScanStep> OF_THREAD = ThreadLocal.withInitial(ScanStep::new);
+
+    private long u;
+    private long delta;
+    private long bias;
+    private long b;
+    private long c;
+    private long skip;
+    private long z;
+    private long a;
+    private long state;
+    private long last;
+    private long y;
+    private int states;
+    private int channels;
+    private boolean softplus;
+
+    private ScanStep() {}
+
+    /** Whether {@code s} is a single step that this class can take. */
+    static boolean fits(ScanArguments s) {
+        return s.length() == 1
+                && s.batch() == 1
+                && s.channels() > 0
+                && s.initialState().byteSize() > 0
+                && s.lastState().byteSize() > 0
+                && s.checkpoints().byteSize() == 0;
+    }
+
+    /** The step of the calling thread, made ready for {@code s}, which must fit. */
+    static ScanStep of(ScanArguments s) {
+        ScanStep step = OF_THREAD.get();
+        step.u = ScanLayout.address(s.u(), 0, 0, 0);
+        step.delta = ScanLayout.address(s.delta(), 0, 0, 0);
+        step.bias = address(s.deltaBias());
+        step.b = ScanLayout.address(s.b(), 0, 0, 0);
+        step.c = ScanLayout.address(s.c(), 0, 0, 0);
+        step.skip = address(s.d());
+        step.z = s.z().isPresent() ? ScanLayout.address(s.z(), 0, 0, 0) : 0;
+        step.a = s.a().address();
+        step.state = s.initialState().address();
+        step.last = s.lastState().address();
+        step.y = ScanLayout.address(s.y(), 0, 0, 0);
+        step.states = s.states();
+        step.channels = s.channels();
+        step.softplus = s.softplus();
+        return step;
+    }
+
+    private static long address(MemorySegment optional) {
+        return optional.byteSize() == 0 ? 0 : optional.address();
+    }
+
+    int tasks() {
+        return Math.ceilDiv(channels, SLICE);
+    }
+
+    @Override
+    public void accept(int task) {
+        int first = task * SLICE;
+        int count = Math.min(SLICE, channels - first);
+        long vectors = Math.ceilDiv(SLICE, Lanes.COUNT);
+        long perChannel = Lanes.blocks(states);
+        Scratch scratch = Scratch.ofThread(4 * vectors + 4 * perChannel);
+        StepFrame f = StepFrame.ofThread();
+        f.count = count;
+        f.states = states;
+        f.delta = scratch.take(vectors);
+        f.input = scratch.take(vectors);
+        f.x = f.delta;
+        f.power = scratch.take(vectors);
+        long gate = scratch.take(vectors);
+        long at = 4L * first;
+        Lanes.copy(delta + at, f.delta, 4L * count);
+        if (bias != 0) {
+            DenseLoops.add(f.delta, bias + at, count);
+        }
+        if (softplus) {
+            f.run(StepFrame.SOFTPLUS);
+        }
+        DenseLoops.multiply(f.delta, u + at, count, f.input);
+        long matrix = at * states;
+        f.a = a + matrix;
+        f.before = state + matrix;
+        f.after = last + matrix;
+        f.y = y + at;
+        if (states % Lanes.COUNT == 0) {
+            f.b = b;
+            f.c = c;
+            f.run(IN_PLACE);
+        } else {
+            f.b = padded(b, scratch.take(perChannel));
+            f.c = padded(c, scratch.take(perChannel));
+            f.paddedA = padded(f.a, scratch.take(perChannel));
+            f.paddedState = padded(f.before, scratch.take(perChannel));
+            f.run(PADDED);
+        }
+        if (skip != 0) {
+            DenseLoops.addProducts(skip + at, u + at, count, y + at);
+        }
+        if (z != 0) {
+            Lanes.copy(z + at, gate, 4L * count);
+            f.x = gate;
+            f.run(StepFrame.SILU);
+            DenseLoops.multiply(gate, y + at, count, y + at);
+        }
+    }
+
+    /** The N floats at {@code from}, and zeros to the end of a vector. */
+    private long padded(long from, long to) {
+        Lanes.clear(to, (long) Lanes.blocks(states) * Lanes.COUNT);
+        Lanes.copy(from, to, 4L * states);
+        return to;
+    }
+
+    private static void inPlace(StepFrame f) {
+        int states = f.states;
+        for (int i = 0; i < f.count; i++) {
+            long offset = 4L * states * i;
+            float power = get(f.delta + 4L * i) * VectorMath.LOG2_E;
+            put(
+                    f.y + 4L * i,
+                    recurrence(
+                            states,
+                            power,
+                            get(f.input + 4L * i),
+                            f,
+                            f.a + offset,
+                            f.before + offset,
+                            f.after + offset));
+        }
+    }
+
+    private static void padded(StepFrame f) {
+        int states = f.states;
+        long h = f.paddedState;
+        for (int i = 0; i < f.count; i++) {
+            long offset = 4L * states * i;
+            for (int n = 0; n < states; n++) {
+                put(f.paddedA + 4L * n, get(f.a + offset + 4L * n));
+                put(h + 4L * n, get(f.before + offset + 4L * n));
+            }
+            float power = get(f.delta + 4L * i) * VectorMath.LOG2_E;
+            put(f.y + 4L * i, recurrence(states, power, get(f.input + 4L * i), f, f.paddedA, h, h));
+            for (int n = 0; n < states; n++) {
+                put(f.after + offset + 4L * n, get(h + 4L * n));
+            }
+        }
+    }
+
+    /** h = exp(δ A) h + δ u B; C · h. */
+    private static float recurrence(
+            int states, float power, float input, StepFrame f, long exponents, long before, long after) {
+        FloatVector sum = zero();
+        for (int n = 0; n < states; n += Lanes.COUNT) {
+            long at = 4L * n;
+            FloatVector decay = VectorMath.exp2(load(exponents + at).mul(power));
+            FloatVector h = decay.fma(load(before + at), load(f.b + at).mul(input));
+            store(h, after + at);
+            sum = h.fma(load(f.c + at), sum);
+        }
+        return LaneSum.sum(sum);
+    }
+}
