@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
             LogitsCommand.class,
             MemoryCommand.class,
             BenchCommand.class,
+            QuantizeCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,
             CompletionCommand.class,

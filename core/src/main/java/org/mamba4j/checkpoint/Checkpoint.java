@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonText;
+import org.mamba4j.kernel.WeightFormat;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.model.TensorSpec;
@@ -31,11 +32,41 @@ public final class Checkpoint implements AutoCloseable {
     private final ModelConfig config;
     private final List<SafetensorsFile> files;
     private final Map<String, Stored> parameters;
+    private final Map<String, Shape> shapes = new HashMap<>();
 
     /** Where a parameter lies. */
     private record Stored(SafetensorsFile file, String name) {
         private TensorInfo info() {
             return file.info(name);
+        }
+
+        private boolean isQuantised() {
+            return file.metadata().containsKey(Quantiser.METADATA + name);
+        }
+
+        private WeightFormat format() {
+            if (!isQuantised()) {
+                return switch (info().dtype()) {
+                    case F32 -> WeightFormat.F32;
+                    case BF16 -> WeightFormat.BF16;
+                    case F16 -> WeightFormat.F16;
+                    default -> throw new IllegalArgumentException(name + " is " + info().dtype());
+                };
+            }
+            String format = String.valueOf(file.metadata().get(Quantiser.METADATA + name));
+            return switch (format) {
+                case "Q8" -> WeightFormat.Q8;
+                case "Q4" -> WeightFormat.Q4;
+                default ->
+                    throw new UserError(file.path() + ": tensor " + JsonText.quoted(name) + " is in the format "
+                            + JsonText.quoted(format) + ", which this program does not know");
+            };
+        }
+
+        private float get(long index) {
+            return isQuantised()
+                    ? format().get(file.data(name), index)
+                    : info().dtype().getFloat(file.data(name), index);
         }
     }
 
@@ -44,6 +75,7 @@ public final class Checkpoint implements AutoCloseable {
         this.config = config;
         this.files = files;
         this.parameters = parameters;
+        config.parameters().forEach(spec -> shapes.put(spec.name(), spec.shape()));
     }
 
     /**
@@ -54,6 +86,20 @@ public final class Checkpoint implements AutoCloseable {
      *     and the file
      */
     public static Checkpoint open(Path folder) {
+        return open(folder, false);
+    }
+
+    /**
+     * The same, for those who read parameters through {@link #format} and {@link #data}: some may be quantised, see
+     * {@link Quantiser}.
+     *
+     * @throws UserError as {@link #open(Path)} does
+     */
+    public static Checkpoint openQuantised(Path folder) {
+        return open(folder, true);
+    }
+
+    private static Checkpoint open(Path folder, boolean quantised) {
         if (!Files.isDirectory(folder)) {
             throw new UserError(
                     folder + " is not a folder with " + ModelConfig.FILE_NAME + " and " + WeightFiles.SINGLE);
@@ -63,7 +109,7 @@ public final class Checkpoint implements AutoCloseable {
         try {
             Map<String, Stored> stored = index(files);
             config = withPaddedVocabulary(config, stored);
-            return new Checkpoint(folder, config, files, match(folder, config, stored));
+            return new Checkpoint(folder, config, files, match(folder, config, stored, quantised));
         } catch (RuntimeException e) {
             files.forEach(SafetensorsFile::close);
             throw e;
@@ -103,7 +149,8 @@ public final class Checkpoint implements AutoCloseable {
         return config;
     }
 
-    private static Map<String, Stored> match(Path folder, ModelConfig config, Map<String, Stored> stored) {
+    private static Map<String, Stored> match(
+            Path folder, ModelConfig config, Map<String, Stored> stored, boolean quantised) {
         if (config.nLayer() > stored.size()) {
             // Before making a list as long as config.json pleases.
             throw new UserError(folder + ": config.json says " + config.nLayer() + " layers, but the files hold only "
@@ -112,8 +159,8 @@ public final class Checkpoint implements AutoCloseable {
         Map<String, Stored> parameters = new HashMap<>();
         Set<String> unexpected = new HashSet<>(stored.keySet());
         for (TensorSpec spec : config.parameters()) {
-            Stored found = find(folder, spec, stored);
-            check(spec, found);
+            Stored found = find(folder, spec, stored, quantised);
+            check(spec, found, quantised);
             parameters.put(spec.name(), found);
             namesOf(spec).forEach(unexpected::remove);
         }
@@ -134,7 +181,7 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /** The tensor under any of its names; under several, as for a tied head stored twice, they must be equal. */
-    private static Stored find(Path folder, TensorSpec spec, Map<String, Stored> stored) {
+    private static Stored find(Path folder, TensorSpec spec, Map<String, Stored> stored, boolean quantised) {
         List<Stored> found = namesOf(spec).stream()
                 .filter(stored::containsKey)
                 .map(stored::get)
@@ -148,7 +195,7 @@ public final class Checkpoint implements AutoCloseable {
         }
         Stored first = found.getFirst();
         for (Stored other : found.subList(1, found.size())) {
-            check(spec, other);
+            check(spec, other, quantised);
             boolean equal = other.info().dtype() == first.info().dtype()
                     && other.info().shape().equals(first.info().shape())
                     && other.file().data(other.name()).mismatch(first.file().data(first.name())) < 0;
@@ -161,13 +208,31 @@ public final class Checkpoint implements AutoCloseable {
         return first;
     }
 
-    private static void check(TensorSpec spec, Stored found) {
+    private static void check(TensorSpec spec, Stored found, boolean quantised) {
+        if (found.isQuantised()) {
+            if (!quantised) {
+                throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name())
+                        + " is quantised, which only the engine java reads: take the checkpoint that it was made from");
+            }
+            checkQuantised(spec, found);
+            return;
+        }
         found.file().requireShape(found.name(), spec.shape());
         DType dtype = found.info().dtype();
         if (!dtype.isFloating()) {
             throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name()) + " is " + dtype
                     + ", but a parameter must be F64, F32, F16 or BF16");
         }
+    }
+
+    private static void checkQuantised(TensorSpec spec, Stored found) {
+        WeightFormat format = found.format();
+        Shape shape = spec.shape();
+        if (shape.rank() != 2 || !format.fits(shape.size(1)) || found.info().dtype() != DType.U8) {
+            throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name()) + " " + shape
+                    + " cannot be stored as " + format + " in " + found.info().dtype());
+        }
+        found.file().requireShape(found.name(), Shape.of(shape.size(0), format.bytes(shape.size(1))));
     }
 
     /** The folder that was opened. */
@@ -185,7 +250,21 @@ public final class Checkpoint implements AutoCloseable {
         return List.copyOf(files);
     }
 
-    /** Type, shape and place of a parameter. */
+    /** The shape that a parameter has, however it is stored. */
+    public Shape shape(String canonicalName) {
+        Shape shape = shapes.get(canonicalName);
+        if (shape == null) {
+            throw new IllegalArgumentException("no parameter " + canonicalName);
+        }
+        return shape;
+    }
+
+    /** Whether the model has such a parameter. */
+    public boolean has(String canonicalName) {
+        return parameters.containsKey(canonicalName);
+    }
+
+    /** Type, shape and place of a parameter as it is stored. */
     public TensorInfo info(String canonicalName) {
         return stored(canonicalName).info();
     }
@@ -197,7 +276,16 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /**
-     * A copy of a parameter as floats, whatever its type.
+     * What the numbers of a parameter look like in {@link #data}.
+     *
+     * @throws IllegalArgumentException if it is F64, which matrices are not used as
+     */
+    public WeightFormat format(String canonicalName) {
+        return stored(canonicalName).format();
+    }
+
+    /**
+     * A copy of a parameter as floats, whatever its type, unless it is quantised.
      *
      * @throws UserError if it has more elements than an array
      */
@@ -208,7 +296,7 @@ public final class Checkpoint implements AutoCloseable {
 
     /** Tells this model from others; see {@link Fingerprint}. */
     public String fingerprint() {
-        return Fingerprint.of(config, (name, index) -> info(name).dtype().getFloat(data(name), index));
+        return Fingerprint.of(config, (name, index) -> stored(name).get(index));
     }
 
     private Stored stored(String canonicalName) {
@@ -235,8 +323,14 @@ public final class Checkpoint implements AutoCloseable {
      */
     public static void write(Path folder, ModelConfig config, List<SafetensorsWriter.Tensor> tensors) {
         requireParameters(config, tensors);
+        writeFolder(folder, config, Map.of("format", "pt"), tensors);
+    }
+
+    /** The same with tensors and metadata of any kind. */
+    static void writeFolder(
+            Path folder, ModelConfig config, Map<String, String> metadata, List<SafetensorsWriter.Tensor> tensors) {
         if (Files.isDirectory(folder)) {
-            writeFiles(folder, config, tensors);
+            writeFiles(folder, config, metadata, tensors);
             return;
         }
         Path absolute = folder.toAbsolutePath().normalize();
@@ -247,7 +341,7 @@ public final class Checkpoint implements AutoCloseable {
         Path temporary = AtomicFile.temporary(parent, absolute.getFileName());
         try {
             Files.createDirectory(temporary);
-            writeFiles(temporary, config, tensors);
+            writeFiles(temporary, config, metadata, tensors);
             Files.move(temporary, absolute);
             AtomicFile.sync(parent);
         } catch (IOException e) {
@@ -266,8 +360,9 @@ public final class Checkpoint implements AutoCloseable {
         return new UserError(folder + " cannot be written: " + AtomicFile.reason(e, parent), e);
     }
 
-    private static void writeFiles(Path folder, ModelConfig config, List<SafetensorsWriter.Tensor> tensors) {
-        AtomicFile.Body weights = SafetensorsWriter.body(Map.of("format", "pt"), tensors);
+    private static void writeFiles(
+            Path folder, ModelConfig config, Map<String, String> metadata, List<SafetensorsWriter.Tensor> tensors) {
+        AtomicFile.Body weights = SafetensorsWriter.body(metadata, tensors);
         AtomicFile.Body text = AtomicFile.body(JsonText.pretty(config.toJson()) + "\n");
         // Both are complete before either takes its name: a full disk changes neither.
         try (AtomicFile.Pending first = AtomicFile.prepare(folder.resolve(WeightFiles.SINGLE), weights);

@@ -97,7 +97,7 @@ public final class JavaLanguageModel implements LanguageModel {
     }
 
     static JavaLanguageModel open(Path folder, Layer.Kernels kernels) {
-        Checkpoint checkpoint = Checkpoint.open(folder);
+        Checkpoint checkpoint = Checkpoint.openQuantised(folder);
         Arena arena = Arena.ofShared();
         boolean opened = false;
         try {

@@ -20,16 +20,12 @@ import org.mamba4j.model.Shape;
 record Weights(Checkpoint checkpoint, Arena arena) {
     /** A parameter of two dimensions, where it lies; a copy only if it is F64. */
     Matrix matrix(String name) {
-        Shape shape = checkpoint.info(name).shape();
+        Shape shape = checkpoint.shape(name);
         int rows = size(name, shape.size(0));
         int columns = size(name, shape.elements() / Math.max(1, shape.size(0)));
-        MemorySegment data = checkpoint.data(name);
-        return switch (checkpoint.info(name).dtype()) {
-            case F32 -> new Matrix(data, WeightFormat.F32, rows, columns);
-            case BF16 -> new Matrix(data, WeightFormat.BF16, rows, columns);
-            case F16 -> new Matrix(data, WeightFormat.F16, rows, columns);
-            default -> new Matrix(floats(name), WeightFormat.F32, rows, columns);
-        };
+        return checkpoint.info(name).dtype() == DType.F64
+                ? new Matrix(floats(name), WeightFormat.F32, rows, columns)
+                : new Matrix(checkpoint.data(name), checkpoint.format(name), rows, columns);
     }
 
     private static int size(String name, long size) {
@@ -46,8 +42,7 @@ record Weights(Checkpoint checkpoint, Arena arena) {
 
     /** Whether the model has such a parameter. */
     boolean has(String name) {
-        return checkpoint.config().parameters().stream()
-                .anyMatch(spec -> spec.name().equals(name));
+        return checkpoint.has(name);
     }
 
     /** A parameter as floats, or {@link MemorySegment#NULL} if the model has none. */
