@@ -65,8 +65,8 @@ public final class Quantiser {
             WeightFormat chosen = choose(spec, format);
             if (chosen.isQuantised()) {
                 metadata.put(METADATA + name, chosen.name());
-                Shape stored = Shape.of(
-                        spec.shape().size(0), chosen.bytes(spec.shape().size(1)));
+                Shape stored =
+                        Shape.of(spec.shape().size(0), chosen.bytes(spec.shape().size(1)));
                 tensors.add(new SafetensorsWriter.Tensor(
                         name, DType.U8, stored, () -> quantised(from, name, chosen, stored)));
             } else {

@@ -10,7 +10,8 @@ import jdk.incubator.vector.FloatVector;
 
 /**
  * The inner loops of {@link Product}: dot products of rows of a matrix with tokens. Written out, because the compiler keeps
- * vectors in registers only where they are local variables. {@code w} is the first of some rows that lie {@code stride}
+ * vectors in registers only where they are local variables, and called through an interface, so that each is compiled by
+ * itself, as {@link Pass} explains. {@code w} is the first of some rows that lie {@code stride}
  * bytes apart, {@code x} a token of {@code columns} floats, {@code y} where the first result goes.
  */
 final class DotLoops {
@@ -57,40 +58,6 @@ final class DotLoops {
             d1 += get(w1 + 4L * k) * token;
             d2 += get(w2 + 4L * k) * token;
             d3 += get(w3 + 4L * k) * token;
-        }
-        put(y, d0);
-        put(y + 4, d1);
-        put(y + 8, d2);
-        put(y + 12, d3);
-    }
-
-    /** Four rows of bfloat16, one token. */
-    static void bf16(long w, long stride, long x, int columns, long y) {
-        int whole = DenseLoops.whole(columns);
-        long w1 = w + stride;
-        long w2 = w + 2 * stride;
-        long w3 = w + 3 * stride;
-        FloatVector s0 = zero();
-        FloatVector s1 = zero();
-        FloatVector s2 = zero();
-        FloatVector s3 = zero();
-        for (int k = 0; k < whole; k += Lanes.COUNT) {
-            FloatVector token = load(x + 4L * k);
-            s0 = Widening.bf16Vector(w + 2L * k).fma(token, s0);
-            s1 = Widening.bf16Vector(w1 + 2L * k).fma(token, s1);
-            s2 = Widening.bf16Vector(w2 + 2L * k).fma(token, s2);
-            s3 = Widening.bf16Vector(w3 + 2L * k).fma(token, s3);
-        }
-        float d0 = sum(s0);
-        float d1 = sum(s1);
-        float d2 = sum(s2);
-        float d3 = sum(s3);
-        for (int k = whole; k < columns; k++) {
-            float token = get(x + 4L * k);
-            d0 += Widening.bf16(w + 2L * k) * token;
-            d1 += Widening.bf16(w1 + 2L * k) * token;
-            d2 += Widening.bf16(w2 + 2L * k) * token;
-            d3 += Widening.bf16(w3 + 2L * k) * token;
         }
         put(y, d0);
         put(y + 4, d1);

@@ -18,8 +18,9 @@ import org.mamba4j.kernel.WeightFormat;
  * and the time is the memory's. Each sum adds its terms in the same order in either tile, so a token gets the same bits
  * alone and in company.
  *
- * <p>Narrower formats are widened to float32, bfloat16 in registers for a single token; for several a task's block is
- * widened once, into scratch that stays in the second-level cache while the tokens pass, {@value #TILE} at a time. Libraries that
+ * <p>Narrower formats are widened to float32 in scratch: four rows at a time for a single token, which fit the first-level
+ * cache; for several a task's block once, which stays in the second-level cache while the tokens pass, {@value #TILE} at
+ * a time. Libraries that
  * transpose their operands use larger tiles; that would save loads which are not the bottleneck here, and cost a short
  * prompt the transposition of all weights.
  */
@@ -30,7 +31,14 @@ final class Product implements IntConsumer {
     /** Bytes of float32 weights of a task: handing it out costs nothing beside it, and work is shared evenly. */
     private static final int TASK_BYTES = 1 << 18;
 
+    private static final int FOUR_ROWS = 0;
+    private static final int ONE_ROW = 1;
+    private static final int SQUARE = 2;
+    private static final Loop[] LOOPS = {Product::fourRows, Product::oneRow, Product::square};
+
     private WeightFormat format = WeightFormat.F32;
+    private Widening.Loop widening = Widening.of(WeightFormat.F32);
+    private long floatStride;
     private long weight;
     private long weightStride;
     private int rows;
@@ -43,13 +51,21 @@ final class Product implements IntConsumer {
     private int length;
     private long bias;
 
+    /** One of the inner loops, over a product's rows from {@code w} and tokens from {@code token}. */
+    @FunctionalInterface
+    private interface Loop {
+        void run(Product product, long w, long token, long to);
+    }
+
     /** Takes arguments that were checked and are not empty. */
     void prepare(Matrix matrix, Rows from, MemorySegment offsets, Rows to) {
         format = matrix.format();
         weight = matrix.data().address();
         weightStride = matrix.rowBytes();
+        widening = Widening.of(format);
         rows = matrix.rows();
         columns = matrix.columns();
+        floatStride = 4L * columns;
         int fit = Math.clamp(TASK_BYTES / Math.max(1L, 4L * columns), 1, rows);
         rowsPerTask = Math.ceilDiv(fit, TILE) * TILE;
         x = ScanLayout.address(from, 0, 0, 0);
@@ -72,9 +88,7 @@ final class Product implements IntConsumer {
         if (length == 1) {
             oneToken(block, count, y + 4L * first);
         } else {
-            long stride = 4L * columns;
-            long wide = format == WeightFormat.F32 ? block : widened(block, count, stride);
-            manyTokens(wide, stride, count, y + 4L * first);
+            manyTokens(wide(block, count), count, y + 4L * first);
         }
         if (bias != 0) {
             for (int t = 0; t < length; t++) {
@@ -85,61 +99,67 @@ final class Product implements IntConsumer {
 
     private void oneToken(long block, int count, long to) {
         int whole = count / TILE * TILE;
-        long stride = 4L * columns;
         for (int row = 0; row < whole; row += TILE) {
-            long w = block + row * weightStride;
-            switch (format) {
-                case F32 -> DotLoops.f32(w, stride, x, columns, to + 4L * row);
-                case BF16 -> DotLoops.bf16(w, weightStride, x, columns, to + 4L * row);
-                // In registers they would exceed the compiler's budget; four rows fit the first-level cache.
-                case F16, Q8, Q4 -> DotLoops.f32(widened(w, TILE, stride), stride, x, columns, to + 4L * row);
-            }
+            // Four rows fit the first-level cache: widening them there costs little, and the weights are still read
+            // once.
+            call(FOUR_ROWS, wide(block + row * weightStride, TILE), x, to + 4L * row);
         }
         if (whole < count) {
-            long from = block + whole * weightStride;
-            long wide = format == WeightFormat.F32 ? from : widened(from, count - whole, stride);
+            long wide = wide(block + whole * weightStride, count - whole);
             for (int row = whole; row < count; row++) {
-                put(to + 4L * row, DotLoops.one(wide + (row - whole) * stride, x, columns));
+                call(ONE_ROW, wide + (row - whole) * floatStride, x, to + 4L * row);
             }
         }
     }
 
-    private long widened(long block, int count, long stride) {
-        long vectors = Math.ceilDiv(count * stride, Lanes.BYTES);
-        long to = Scratch.ofThread(vectors).take(vectors);
-        for (int row = 0; row < count; row++) {
-            switch (format) {
-                case F32 -> throw new AssertionError("F32 is wide");
-                case BF16 -> Widening.bf16(block + row * weightStride, columns, to + row * stride);
-                case F16 -> Widening.f16(block + row * weightStride, columns, to + row * stride);
-                case Q8 -> Widening.q8(block + row * weightStride, columns, to + row * stride);
-                case Q4 -> Widening.q4(block + row * weightStride, columns, to + row * stride);
-            }
-        }
-        return to;
-    }
-
-    private void manyTokens(long block, long stride, int count, long to) {
+    private void manyTokens(long block, int count, long to) {
         int wholeRows = count / TILE * TILE;
         int wholeTokens = length / TILE * TILE;
-        float[] sums = Scratch.ofThread(0).scalars(TILE * TILE * Lanes.COUNT);
         for (int t = 0; t < wholeTokens; t += TILE) {
             for (int row = 0; row < wholeRows; row += TILE) {
-                long w = block + row * stride;
-                long token = x + t * xStride;
-                DotLoops.tile(w, stride, token, xStride, columns, sums);
-                DotLoops.finish(sums, w, stride, token, xStride, columns, to + t * yStride + 4L * row, yStride);
+                call(SQUARE, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
             }
         }
         for (int t = wholeTokens; t < length; t++) {
             for (int row = 0; row < wholeRows; row += TILE) {
-                DotLoops.f32(block + row * stride, stride, x + t * xStride, columns, to + t * yStride + 4L * row);
+                call(FOUR_ROWS, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
             }
         }
         for (int row = wholeRows; row < count; row++) {
             for (int t = 0; t < length; t++) {
-                put(to + t * yStride + 4L * row, DotLoops.one(block + row * stride, x + t * xStride, columns));
+                call(ONE_ROW, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
             }
         }
+    }
+
+    private void call(int loop, long w, long token, long to) {
+        LOOPS[loop].run(this, w, token, to);
+    }
+
+    /** {@code count} rows as floats: where they are, or in scratch. */
+    private long wide(long block, int count) {
+        if (format == WeightFormat.F32) {
+            return block;
+        }
+        long vectors = Math.ceilDiv(count * floatStride, Lanes.BYTES);
+        long to = Scratch.ofThread(vectors).take(vectors);
+        for (int row = 0; row < count; row++) {
+            widening.run(block + row * weightStride, columns, to + row * floatStride);
+        }
+        return to;
+    }
+
+    private static void fourRows(Product p, long w, long token, long to) {
+        DotLoops.f32(w, p.floatStride, token, p.columns, to);
+    }
+
+    private static void oneRow(Product p, long w, long token, long to) {
+        put(to, DotLoops.one(w, token, p.columns));
+    }
+
+    private static void square(Product p, long w, long token, long to) {
+        float[] sums = Scratch.ofThread(0).scalars(TILE * TILE * Lanes.COUNT);
+        DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, sums);
+        DotLoops.finish(sums, w, p.floatStride, token, p.xStride, p.columns, to, p.yStride);
     }
 }

@@ -26,6 +26,27 @@ final class Widening {
 
     private Widening() {}
 
+    /** Brings {@code count} numbers at {@code from} to floats at {@code to}. */
+    @FunctionalInterface
+    interface Loop {
+        void run(long from, int count, long to);
+    }
+
+    /** The loop for {@code format}; floats are only copied. */
+    static Loop of(WeightFormat format) {
+        return switch (format) {
+            case F32 -> Widening::f32;
+            case BF16 -> Widening::bf16;
+            case F16 -> Widening::f16;
+            case Q8 -> Widening::q8;
+            case Q4 -> Widening::q4;
+        };
+    }
+
+    private static void f32(long from, int count, long to) {
+        Lanes.copy(from, to, 4L * count);
+    }
+
     /** As many bfloat16 as there are lanes. */
     static FloatVector bf16Vector(long address) {
         return Lanes.shorts(address, VectorOperators.ZERO_EXTEND_S2I)

@@ -83,7 +83,8 @@ class QuantisedModelTest {
             names = {"Q8", "Q4"})
     void computesTheModelOfTheStoredNumbers(WeightFormat format) throws IOException {
         MemMambaConfig memory = new MemMambaConfig(
-                CONFIG, MemoryConfig.builder().chunkSize(8).poolSize(5).summarySize(32).build());
+                CONFIG,
+                MemoryConfig.builder().chunkSize(8).poolSize(5).summarySize(32).build());
         int[] tokens = new SplittableRandom(1).ints(50, 0, VOCABULARY).toArray();
         int number = 0;
         for (ModelConfig config : List.of(CONFIG, memory)) {
