@@ -81,7 +81,7 @@ class CrossEntropy:
         aligned = logits.data_ptr() % 16 == 0 and logits.stride(0) % per == 0
         self.chunks = _up(v + (0 if aligned else per - 1), per)
         self.lanes = 4
-        while self.lanes < 32 and self.lanes * 2 < self.chunks:
+        while self.lanes < 32 and self.lanes * 4 < self.chunks:
             self.lanes *= 2
         self.lanes = lanes or self.lanes
         self.small = self.chunks <= 8 * self.lanes
@@ -130,9 +130,9 @@ def gather(table, ids, out):
 
 
 class EmbeddingGradient:
-    def __init__(self, dx, ids, dtable):
+    def __init__(self, dx, ids, dtable, **macros):
         self.dx, self.ids, self.dtable = dx, ids, dtable
-        self.m = Module.of("embedding", IO_BF16=_bf16(dx), WIDE=int(_begin_aligned(dx, dtable) and dx.shape[1] % 4 == 0))
+        self.m = Module.of("embedding", IO_BF16=_bf16(dx), WIDE=int(_begin_aligned(dx, dtable) and dx.shape[1] % 4 == 0), **macros)
         keys, self.run = self.m.ints("embedding_geometry", 2)
         M, self.d, self.V = dx.shape[0], dx.shape[1], dtable.shape[0]
         self.per = keys * max(1, _up(M, keys * 128))

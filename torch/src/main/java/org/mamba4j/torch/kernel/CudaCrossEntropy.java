@@ -160,7 +160,7 @@ public final class CudaCrossEntropy {
             boolean aligned = logits.data_ptr().address() % VECTOR_BYTES == 0 && logits.stride(0) % perChunk == 0;
             int chunks = Math.ceilDiv(vocabulary + (aligned ? 0 : perChunk - 1), perChunk);
             int lanes = 4;
-            while (lanes < 32 && lanes * 2 < chunks) {
+            while (lanes < 32 && lanes * 4 < chunks) {
                 lanes *= 2;
             }
             boolean small = chunks <= MAX_CHUNKS_PER_LANE * lanes;

@@ -4,6 +4,7 @@ import static org.mamba4j.torch.kernel.GpuTensors.ACTIVATIONS;
 import static org.mamba4j.torch.kernel.GpuTensors.FLOAT;
 import static org.mamba4j.torch.kernel.GpuTensors.LONG;
 
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -31,7 +32,7 @@ public final class CudaEmbedding {
     private static final int DIGIT_BITS = 8;
     private static final int DIGITS = 1 << DIGIT_BITS;
     private static final int COLUMNS_PER_WARP = 128;
-    private static final int KEYS_PER_BLOCK = 2048;
+    private static final int KEYS_PER_BLOCK = 512;
     private static final int POSITIONS_PER_RUN = 32;
     private static final int MAX_BLOCKS = 128;
     private static final int ALIGNMENT = 4;
@@ -130,6 +131,10 @@ public final class CudaEmbedding {
             int width = Math.toIntExact(dX.size(1));
             long positions = layout.positions;
             KernelModule module = module(dX, width, GpuTensors.beginAligned(dX, dTable, workspace));
+            int[] geometry = module.ints("embedding_geometry");
+            if (geometry[0] != KEYS_PER_BLOCK || geometry[1] != POSITIONS_PER_RUN) {
+                throw new IllegalStateException("embedding.cu has the sizes " + Arrays.toString(geometry));
+            }
             int bits = Math.max(1, Long.SIZE - Long.numberOfLeadingZeros(dTable.size(0) - 1));
             int passes = Math.ceilDiv(bits, DIGIT_BITS);
             for (int pass = 0; pass < passes; pass++) {

@@ -17,7 +17,7 @@
 #include "vectors.cuh"
 
 #ifndef CHUNK
-#define CHUNK 8192
+#define CHUNK 4096
 #endif
 #define THREADS 256
 #define DECAYS 1

@@ -62,6 +62,26 @@ struct CrossEntropyParams {
 // For the host: 16-byte chunks of a row.
 extern "C" __device__ int cross_entropy_geometry[1] = {CHUNKS};
 
+__device__ __forceinline__ void spread(const uint4 &r, float (&x)[E]) {
+    const u32 w[4] = {r.x, r.y, r.z, r.w};
+#pragma unroll
+    for (int i = 0; i < E; i++) {
+#if IO_BF16
+        x[i] = __uint_as_float(i % 2 ? w[i / 2] & 0xffff0000u : w[i / 2] << 16);
+#else
+        x[i] = __uint_as_float(w[i]);
+#endif
+    }
+}
+
+__device__ __forceinline__ uint4 narrow(const float (&x)[E]) {
+#if IO_BF16
+    return make_uint4(pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]), pack_bf16(x[4], x[5]), pack_bf16(x[6], x[7]));
+#else
+    return make_uint4(__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]), __float_as_uint(x[3]));
+#endif
+}
+
 struct Row {
     io_t *start;                                    // a multiple of 16 bytes, `before` elements before the row
     int before;
@@ -93,8 +113,7 @@ struct Row {
 
     __device__ __forceinline__ void store(int k, const float (&x)[E]) const {
         if (whole(k)) {
-#pragma unroll
-            for (int i = 0; i < E; i += 4) put_four(start + k * E + i, {x[i], x[i + 1], x[i + 2], x[i + 3]});
+            *(uint4 *) (start + k * E) = narrow(x);
             return;
         }
 #pragma unroll
@@ -102,18 +121,6 @@ struct Row {
             if (holds(k, i)) put(start + k * E + i, x[i]);
     }
 };
-
-__device__ __forceinline__ void spread(const uint4 &r, float (&x)[E]) {
-    const u32 w[4] = {r.x, r.y, r.z, r.w};
-#pragma unroll
-    for (int i = 0; i < E; i++) {
-#if IO_BF16
-        x[i] = __uint_as_float(i % 2 ? w[i / 2] & 0xffff0000u : w[i / 2] << 16);
-#else
-        x[i] = __uint_as_float(w[i]);
-#endif
-    }
-}
 
 // A maximum, and the sum of the exponentials of what lies how far below it.
 struct Mass {

@@ -4,8 +4,8 @@
 //
 // Idea. The gradient adds rows of unknown number to the same row of the table; adding them with atomics would give other
 // bits in every run. So positions are first sorted by id, stably, by a radix sort of eight bits a pass, whose
-// counters are whole numbers. A warp then adds up 32 neighbours of the sorted order (in order), for 128 columns. Ids that
-// begin and end among these 32 go straight to the table; what continues from the 32 before, or into the 32 after, is left
+// counters are whole numbers. A warp then adds up a run of neighbours of the sorted order (in order), for 128 columns. Ids that
+// begin and end in the run go straight to the table; what continues from the run before, or into the run after, is left
 // as a partial sum (`edges`), and embedding_join adds up the partial sums of an id that spreads over several warps. The
 // order of all sums follows from the ids alone, and no launch depends on them.
 //
@@ -16,7 +16,7 @@
 // of four elements' size.
 // Launch: embedding_forward: grid ceil(M ceil(d/4) / 256), block 256. Backward, with `per` keys a block, a multiple of
 // KEYS: for each eight bits of the ids: embedding_count and embedding_scatter, grid blocks = ceil(M / per), block 256;
-// then embedding_sum: grid ceil(ceil(M/32) ceil(d/128) / 8), block 256; embedding_join: grid (ceil(M/32), ceil(d/128)), 256.
+// then embedding_sum: grid ceil(ceil(M/RUN) ceil(d/128) / 8), block 256; embedding_join: grid (ceil(M/RUN), ceil(d/128)), 256.
 #include "vectors.cuh"
 
 #ifndef WIDE
@@ -24,9 +24,16 @@
 #endif
 #define DIGITS 256
 #define WARPS 8
-#define ITEMS 8                                     // keys of a lane
+#ifndef ITEMS
+#define ITEMS 2                                     // keys of a lane
+#endif
 #define KEYS (32 * WARPS * ITEMS)                   // keys that a block ranks at once
-#define RUN 32                                      // sorted positions that a warp adds up
+#ifndef RUN
+#define RUN 32                                      // sorted positions that a warp adds up, 32 or fewer
+#endif
+#ifndef AHEAD
+#define AHEAD 8                                     // rows that it reads at once
+#endif
 #define NONE 0xffffffffu
 
 struct EmbeddingParams {
@@ -165,15 +172,15 @@ extern "C" __global__ __launch_bounds__(256) void embedding_sum(const __grid_con
     float *edges = p.edges + run * 2 * p.d + column;
     Four sum = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll 1
-    for (int i0 = 0; i0 < count; i0 += 8) {
-        Four rows[8];
+    for (int i0 = 0; i0 < count; i0 += AHEAD) {
+        Four rows[AHEAD];
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
+        for (int j = 0; j < AHEAD; j++) {
             const u32 place = __shfl_sync(0xffffffffu, myPlace, i0 + j);
             rows[j] = load4<WIDE>(p.in + (i64) place * p.d + column, i0 + j < count ? p.d - column : 0);
         }
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
+        for (int j = 0; j < AHEAD; j++) {
             const u32 id = __shfl_sync(0xffffffffu, myKey, i0 + j);
             if (i0 + j < count && id != current) {
                 if (head) {
@@ -205,17 +212,14 @@ extern "C" __global__ __launch_bounds__(256) void embedding_join(const __grid_co
     if (end >= p.M) return;
     const u32 id = p.keys[end];
     if (p.keys[end - 1] != id || (from > 0 && p.keys[from - 1] == id)) return;
-    i64 low = end, high = p.M;                      // the id's last position lies in [low, high)
-    while (high - low > 1) {
-        const i64 middle = (low + high) / 2;
-        if (p.keys[middle] == id) {
-            low = middle;
-        } else {
-            high = middle;
-        }
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = blockIdx.y * 128 + 4 * lane;
+    i64 low = end;                                  // a position of the id; its last one is found 32 probes at a time
+    for (i64 high = p.M, step; high - low > 1; high = min(high, low + step)) {
+        step = (high - low + 31) / 32;
+        const i64 probe = low + lane * step;
+        low += (__popc(__ballot_sync(0xffffffffu, probe < high && p.keys[probe] == id)) - 1) * step;
     }
     const i64 last = low / RUN;
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = blockIdx.y * 128 + 4 * lane;
     Four sum = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll 4
     for (i64 r = run + warp; r <= last; r += WARPS) {

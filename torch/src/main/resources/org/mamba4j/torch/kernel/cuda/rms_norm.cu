@@ -129,7 +129,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void rms_norm_forward(const __g
 
 extern "C" __global__ __launch_bounds__(THREADS) void rms_norm_backward(const __grid_constant__ NormParams p) {
     __shared__ float room[THREADS / 32];
-    __shared__ float shares[ROWS][4 * GROUP * CHUNKS];
+    __shared__ alignas(16) float shares[ROWS][4 * GROUP * CHUNKS];
     const int lane = threadIdx.x % GROUP, group = threadIdx.x / GROUP;
     Four share[CHUNKS];
 #pragma unroll
