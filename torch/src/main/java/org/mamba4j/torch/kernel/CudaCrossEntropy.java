@@ -45,7 +45,8 @@ public final class CudaCrossEntropy {
     private CudaCrossEntropy() {}
 
     /**
-     * What the sum over positions is divided by: the number of targets other than -100, or Σ weight.
+     * What the sum over positions is divided by: the number of targets other than -100, or Σ weight. For a loss that is a
+     * sum, or a mean over more than these positions, give the other methods a number of your own instead.
      *
      * @param targets (M) int64
      * @param weights (M) float32, or absent
