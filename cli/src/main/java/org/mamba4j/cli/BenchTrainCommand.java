@@ -24,10 +24,16 @@ import picocli.CommandLine.Option;
 final class BenchTrainCommand implements Runnable {
     private static final double GIGA = 1e9;
 
-    @Option(names = "--device", paramLabel = "cpu|cuda|cuda:N", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--device",
+            paramLabel = "cpu|cuda|cuda:N",
+            description = "Where to compute (default: ${DEFAULT-VALUE}).")
     private String device = "cpu";
 
-    @Option(names = "--precision", paramLabel = "float32|bfloat16", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--precision",
+            paramLabel = "float32|bfloat16",
+            description = "Arithmetic of the products (default: ${DEFAULT-VALUE}).")
     private String precision = "float32";
 
     @Option(
@@ -36,10 +42,13 @@ final class BenchTrainCommand implements Runnable {
             description = "Width of the residual stream (default: ${DEFAULT-VALUE}).")
     private int width = 768;
 
-    @Option(names = "--layers", paramLabel = "N", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--layers", paramLabel = "N", description = "Blocks (default: ${DEFAULT-VALUE}).")
     private int layers = 24;
 
-    @Option(names = "--vocabulary", paramLabel = "V", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--vocabulary",
+            paramLabel = "V",
+            description = "Rows of the embedding (default: ${DEFAULT-VALUE}).")
     private int vocabulary = 50_280;
 
     @Option(names = "--batch", paramLabel = "B", description = "Sequences of a step (default: ${DEFAULT-VALUE}).")
@@ -60,7 +69,7 @@ final class BenchTrainCommand implements Runnable {
     @Option(names = "--steps", paramLabel = "N", description = "Steps that are measured (default: ${DEFAULT-VALUE}).")
     private int steps = 12;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures there too.")
+    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures there too (default: nowhere).")
     private @Nullable Path json;
 
     @Override

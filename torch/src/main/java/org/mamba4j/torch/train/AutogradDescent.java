@@ -80,11 +80,8 @@ final class AutogradDescent implements Descent {
         if (!(network instanceof MemMamba memory)) {
             return BatchTensors.loss(network, batch);
         }
-        int poolSize = memory.config().memory().poolSize();
-        MemoryCourse course = new MemoryCourse(
-                poolSize,
-                Math.max(poolSize, config.notes().dense()),
-                config.notes().price());
+        MemoryCourse course =
+                MemoryCourse.of(config.notes(), memory.config().memory().poolSize());
         double progress = (double) step / config.schedule().steps();
         MemoryCourse.Stage stage = course.at(progress, batch.length());
         MemoryTraining training = stage.training(config.seed() * 0x9E3779B97F4A7C15L + pass);

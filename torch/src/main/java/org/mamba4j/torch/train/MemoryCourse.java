@@ -25,8 +25,10 @@ import org.mamba4j.torch.nn.MemoryTraining;
  * @param poolSize notes of a pool at inference (P)
  * @param denseCapacity notes of a pool at first; no less than the first phase's sequences have tokens
  * @param price factor of the price of notes (c); 0.1 to 0.3 have worked
+ * @param share mean gate up to which notes are free once the pool shrinks, in pools per sequence
+ * @param finalShare the same when exploration has ended: less makes scores choosier, for texts longer than any trained on
  */
-public record MemoryCourse(int poolSize, int denseCapacity, double price) {
+public record MemoryCourse(int poolSize, int denseCapacity, double price, double share, double finalShare) {
     /** Shares of a run's steps at which its parts end. */
     static final double DENSE_UNTIL = 0.065;
 
@@ -35,7 +37,6 @@ public record MemoryCourse(int poolSize, int denseCapacity, double price) {
     static final double EXPLORING_UNTIL = 0.83;
 
     private static final double LEAST_SOFT_SHARE = 0.06;
-    private static final double SHARE_PER_PLACE = 0.7;
     private static final double EXPLORED_PER_PLACE = 0.1;
 
     /**
@@ -65,10 +66,20 @@ public record MemoryCourse(int poolSize, int denseCapacity, double price) {
 
     /** @throws IllegalArgumentException if a value is out of its range */
     public MemoryCourse {
-        if (poolSize < 1 || denseCapacity < poolSize || !(price >= 0)) {
-            throw new IllegalArgumentException(
-                    "pool size " + poolSize + ", dense capacity " + denseCapacity + ", price " + price);
+        if (poolSize < 1 || denseCapacity < poolSize || !(price >= 0) || !(share > 0) || !(finalShare > 0)) {
+            throw new IllegalArgumentException("pool size " + poolSize + ", dense capacity " + denseCapacity
+                    + ", price " + price + ", shares " + share + " and " + finalShare);
         }
+    }
+
+    /**
+     * As a run's configuration has it.
+     *
+     * @param poolSize notes of a pool at inference (P)
+     */
+    static MemoryCourse of(TrainConfig.Notes notes, int poolSize) {
+        return new MemoryCourse(
+                poolSize, Math.max(poolSize, notes.dense()), notes.price(), notes.share(), notes.finalShare());
     }
 
     /**
@@ -83,14 +94,15 @@ public record MemoryCourse(int poolSize, int denseCapacity, double price) {
             double done = (progress - DENSE_UNTIL) / (SOFT_UNTIL - DENSE_UNTIL);
             return new Stage(denseCapacity, false, between(1, LEAST_SOFT_SHARE, done), price, 0);
         }
-        double share = Math.min(1, SHARE_PER_PLACE * poolSize / length);
+        double perPlace = progress < EXPLORING_UNTIL ? share : finalShare;
+        double free = Math.min(1, perPlace * poolSize / length);
         if (progress < SHRINKING_UNTIL) {
             double done = (progress - SOFT_UNTIL) / (SHRINKING_UNTIL - SOFT_UNTIL);
             int capacity = (int) Math.round(between(denseCapacity, poolSize, done));
-            return new Stage(capacity, false, share, price, 0);
+            return new Stage(capacity, false, free, price, 0);
         }
         double exploration = progress < EXPLORING_UNTIL ? Math.min(1, EXPLORED_PER_PLACE * poolSize / length) : 0;
-        return new Stage(poolSize, false, share, price, exploration);
+        return new Stage(poolSize, false, free, price, exploration);
     }
 
     /** From {@code from} to {@code to}, straight in the logarithm. */

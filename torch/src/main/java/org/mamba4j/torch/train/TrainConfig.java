@@ -368,7 +368,22 @@ public record TrainConfig(
                     unit = "notes",
                     min = 1,
                     max = 1 << 20)
-            int dense) {}
+            int dense,
+
+            @Describe(
+                    value =
+                            "memmamba only: mean gate up to which notes are free once the pool shrinks, in pools per sequence",
+                    byDefault = "0.7",
+                    min = 1e-6,
+                    max = 1e3)
+            double share,
+
+            @Describe(
+                    value = "memmamba only: the same in the last part of the run; less makes it choosier",
+                    byDefault = "0.7",
+                    min = 1e-6,
+                    max = 1e3)
+            double finalShare) {}
 
     /** Measuring on the validation windows, which are the same every time. */
     public record Evaluation(

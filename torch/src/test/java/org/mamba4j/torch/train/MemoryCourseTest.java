@@ -16,7 +16,7 @@ import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 
 class MemoryCourseTest {
-    private static final MemoryCourse COURSE = new MemoryCourse(50, 512, 0.2);
+    private static final MemoryCourse COURSE = new MemoryCourse(50, 512, 0.2, 0.7, 0.35);
 
     @Test
     void itBeginsDenseAndFree() {
@@ -44,8 +44,8 @@ class MemoryCourseTest {
     void inTheEndOnlyTheScoreCounts() {
         assertThat(COURSE.at(0.5, 2048).exploration()).isCloseTo(0.1 * 50 / 2048, within(1e-12));
         assertThat(COURSE.at(0.8299, 8192).exploration()).isPositive();
-        assertThat(COURSE.at(0.83, 8192)).isEqualTo(new MemoryCourse.Stage(50, false, 0.7 * 50 / 8192, 0.2, 0));
-        assertThat(COURSE.at(1, 20).freeShare()).as("a short text").isEqualTo(1);
+        assertThat(COURSE.at(0.83, 8192)).isEqualTo(new MemoryCourse.Stage(50, false, 0.35 * 50 / 8192, 0.2, 0));
+        assertThat(COURSE.at(1, 10).freeShare()).as("a short text").isEqualTo(1);
     }
 
     @Test
@@ -69,8 +69,9 @@ class MemoryCourseTest {
 
     @Test
     void refusesWhatMeansNothing() {
-        assertThatThrownBy(() -> new MemoryCourse(50, 49, 0.1)).hasMessageContaining("dense capacity 49");
-        assertThatThrownBy(() -> new MemoryCourse(0, 49, 0.1)).hasMessageContaining("pool size 0");
-        assertThatThrownBy(() -> new MemoryCourse(1, 1, Double.NaN)).hasMessageContaining("price NaN");
+        assertThatThrownBy(() -> new MemoryCourse(50, 49, 0.1, 1, 1)).hasMessageContaining("dense capacity 49");
+        assertThatThrownBy(() -> new MemoryCourse(0, 49, 0.1, 1, 1)).hasMessageContaining("pool size 0");
+        assertThatThrownBy(() -> new MemoryCourse(1, 1, Double.NaN, 1, 1)).hasMessageContaining("price NaN");
+        assertThatThrownBy(() -> new MemoryCourse(1, 1, 1, 0, 1)).hasMessageContaining("shares 0.0 and 1.0");
     }
 }
