@@ -95,7 +95,7 @@ class Packed:
         self.norm = m.norm.contiguous()
 
 
-def geometry(d, bf16, N=N, K=K, sms=132, warps=12, stage=None, stages=99, spread=64, group=4, pause=0):
+def geometry(d, bf16, N=N, K=K, sms=132, warps=12, stage=None, stages=99, spread=256, group=8, pause=0):
     """Options of decode_tokens for a model of width d."""
     D, R, size = 2 * d, -(-d // 16), 2 if bf16 else 4
     channels, row = -(-D // sms), d * size
@@ -197,9 +197,8 @@ def time_token(s, steps=100, choose=1):
 
 def variants(d):
     if d <= 768:
-        return [dict(spread=s, group=g, pause=p) for s, g, p in ((16, 4, 0), (64, 4, 0), (64, 4, 20), (64, 4, 100), (64, 2, 0), (64, 1, 0), (128, 4, 0), (256, 4, 0), (512, 4, 0),
-                                                                 (512, 16, 0), (256, 8, 0))]
-    return [dict(warps=w, stage=24576, spread=s) for w, s in ((8, 64), (8, 256), (12, 64))]
+        return [dict(spread=s, group=g) for s, g in ((16, 4), (64, 4), (128, 4), (256, 4), (256, 8), (256, 16), (512, 16), (1024, 16))]
+    return [dict(warps=8, stage=24576, spread=s, group=g) for s, g in ((64, 4), (256, 8), (256, 16))] + [dict(warps=15, stage=24576)]
 
 
 def token(sizes):
@@ -233,10 +232,11 @@ def batch_options(d, bf16=1, N=N, K=K):
 class Batch:
     """A step of many sequences; `own`: x_proj by decode_select, and kernels that begin before the one before them has ended."""
 
-    def __init__(self, packed, batch, own=True, sequences=4):
+    def __init__(self, packed, batch, own=True, sequences=8):
         m, self.p, self.batch, self.own, self.sequences = packed.m, packed, batch, own, sequences
         self.m, o = m, batch_options(m.d, m.bf16, m.N, m.K)
         self.module = Module.of("decode_batch", SEQUENCES=sequences, **o)
+        self.conv_channels, = self.module.ints("decode_conv_channels", 1)
         if own:
             self.product = Module.of("decode_select", **o)
             self.shared, = self.product.ints("decode_select_shared", 1)
@@ -264,7 +264,7 @@ class Batch:
             p = fill(BatchParams(), xz=self.xz, channel=k.channel[l], conv=self.conv[l], h=self.h[l], u=self.u, select=self.select,
                      dtProj=k.dt_proj[l], y=self.y, batch=n)
             torch.mm(self.normed, k.in_proj[l].T, out=self.xz)
-            self.module.launch("decode_conv", (-(-m.D // 256), n, 1), 256, p)
+            self.module.launch("decode_conv", (-(-m.D // self.conv_channels), n, 1), 128, p)
             if self.own:
                 self.product.launch("decode_select", (self.select.shape[1] // 8, -(-n // 16), 1), 256,
                                     fill(SelectParams(), u=self.u, weight=k.x_proj[l], select=self.select, batch=n), self.shared, early=True)
@@ -331,7 +331,7 @@ def batch_check():
 
 def batch_time():
     p = Packed(Model(768, 24, 50280))
-    for v in (dict(own=False), dict(sequences=8), dict(), dict(sequences=2)):
+    for v in (dict(own=False), dict(sequences=16), dict(), dict(sequences=4)):
         try:
             b = Batch(p, 128, **v)
             print(f"d 768 layers 24 batch 128 {v}: blocks {graph_time(b.blocks):.0f} us, head {graph_time(b.head):.0f} us", flush=True)

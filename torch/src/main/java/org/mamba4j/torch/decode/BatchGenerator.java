@@ -8,6 +8,7 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Torch;
@@ -100,7 +101,8 @@ public final class BatchGenerator implements AutoCloseable {
 
     private <T> T compute(Supplier<T> work) {
         try {
-            return DeviceMemory.on(model.device(), () -> NoGrad.call(() -> TensorScope.call(work)));
+            Devices.use(model.device());
+            return NoGrad.call(() -> TensorScope.call(work));
         } catch (RuntimeException e) {
             throw Torch.translate("generation", e);
         }

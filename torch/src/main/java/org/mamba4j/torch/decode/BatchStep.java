@@ -28,8 +28,9 @@ final class BatchStep implements AutoCloseable {
     private static final long PARAMETER_BYTES = 14 * 8 + 2 * 4;
 
     private static final int THREADS = 256;
+    private static final int CONV_THREADS = 128;
     private static final int CHANNELS_PER_BLOCK = 64;
-    private static final int SEQUENCES = Integer.getInteger("sequences", 4);
+    private static final int SEQUENCES = 8;
     private static final Tensor ABSENT = Tensors.absent();
 
     private final DecodeWeights weights;
@@ -108,7 +109,8 @@ final class BatchStep implements AutoCloseable {
             xz.add_(weights.inProjBias.select(0, layer));
         }
         int channels = sizes.config().dInner();
-        launch("decode_conv", LaunchShape.grid(Math.ceilDiv(channels, THREADS), batch, 1, THREADS), layer, false);
+        int across = Math.ceilDiv(channels, module.ints("decode_conv_channels")[0]);
+        launch("decode_conv", LaunchShape.grid(across, batch, 1, CONV_THREADS), layer, false);
         LaunchShape states = LaunchShape.grid(
                 Math.ceilDiv(channels, CHANNELS_PER_BLOCK), Math.ceilDiv(batch, SEQUENCES), 1, THREADS);
         if (product.isPresent()) {

@@ -10,6 +10,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -198,7 +199,8 @@ public final class CudaLanguageModel implements LanguageModel {
 
     private <T> T compute(String operation, Supplier<T> computation) {
         try {
-            return DeviceMemory.on(model.device(), () -> NoGrad.call(() -> TensorScope.call(computation)));
+            Devices.use(model.device());
+            return NoGrad.call(() -> TensorScope.call(computation));
         } catch (RuntimeException e) {
             throw Torch.translate(operation, e);
         }

@@ -11,6 +11,7 @@ import org.mamba4j.inference.State;
 import org.mamba4j.inference.StateFile;
 import org.mamba4j.inference.StateSnapshot;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -28,7 +29,8 @@ final class CudaState implements State {
         this.config = config;
         this.fingerprint = fingerprint;
         this.device = device;
-        this.content = DeviceMemory.on(device, () -> DecodeState.zeros(config, device, 1));
+        Devices.use(device);
+        this.content = DecodeState.zeros(config, device, 1);
     }
 
     /** Whether the model with these weights made it. */

@@ -31,8 +31,8 @@ record DecodeModel(DecodeSizes sizes, String device, DecodeWeights weights, Prom
         Devices.check(device);
         DecodeSizes sizes = new DecodeSizes(config, precision.type());
         try {
-            return DeviceMemory.on(
-                    device, () -> NoGrad.call(() -> of(sizes, device, DecodeWeights.load(checkpoint, sizes, device))));
+            Devices.use(device);
+            return NoGrad.call(() -> of(sizes, device, DecodeWeights.load(checkpoint, sizes, device)));
         } catch (RuntimeException e) {
             throw Torch.translate("loading weights", e);
         }

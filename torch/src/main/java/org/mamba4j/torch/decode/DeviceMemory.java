@@ -1,7 +1,6 @@
 package org.mamba4j.torch.decode;
 
 import java.util.Locale;
-import java.util.function.Supplier;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.SizeTPair;
@@ -48,22 +47,6 @@ final class DeviceMemory {
         try (TensorScope scope = new TensorScope()) {
             TensorOptions options = new TensorOptions(type).device(new DeviceOptional(new Device(device)));
             return scope.release(torch.zeros(shape, options));
-        }
-    }
-
-    /** Runs {@code work} with {@code device} as the current one of libtorch and the driver. */
-    static <T> T on(String device, Supplier<T> work) {
-        int colon = device.indexOf(':');
-        byte index = colon < 0 ? 0 : Byte.parseByte(device.substring(colon + 1));
-        byte before = torch_cuda.current_device();
-        if (before == index) {
-            return work.get();
-        }
-        torch_cuda.set_device(index);
-        try {
-            return work.get();
-        } finally {
-            torch_cuda.set_device(before);
         }
     }
 

@@ -53,14 +53,13 @@ public final class GenerationBenchmark {
      */
     public static Result run(MambaConfig config, String device, Precision precision, Work work) {
         Devices.check(device);
-        return DeviceMemory.on(device, () -> {
-            DecodeSizes sizes = new DecodeSizes(config, precision.type());
-            DecodeWeights weights = new DecodeWeights(sizes, device);
-            TensorScope.run(() -> fill(weights, sizes));
-            try (BatchGenerator generator = new BatchGenerator(DecodeModel.of(sizes, device, weights))) {
-                return measure(generator, work);
-            }
-        });
+        Devices.use(device);
+        DecodeSizes sizes = new DecodeSizes(config, precision.type());
+        DecodeWeights weights = new DecodeWeights(sizes, device);
+        TensorScope.run(() -> fill(weights, sizes));
+        try (BatchGenerator generator = new BatchGenerator(DecodeModel.of(sizes, device, weights))) {
+            return measure(generator, work);
+        }
     }
 
     private static Result measure(BatchGenerator generator, Work work) {

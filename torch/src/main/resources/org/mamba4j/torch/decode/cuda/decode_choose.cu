@@ -3,8 +3,9 @@
 //
 // Idea. All three filters keep the first so many tokens of the order "descending logit, then ascending index", so each is a
 // place in that order: a logit and how many of the tokens with exactly that logit stay. The place is found without sorting,
-// by fixing 8 bits of the logit at a time: a histogram over the next 8 bits, of counts (top-k) or of probability (top-p),
-// says in which of the 256 ranges the place lies. Probabilities are added up as integers (unit 2^-38), so the result does
+// by a histogram over 256 even ranges of logits, of counts (top-k) or of probability (top-p), which says in which range the
+// place lies, and then in that range by fixing 8 bits of the logit at a time. (Bits alone would not do: nearly all logits
+// share the first 8, and additions to one place take their turns.) Probabilities are added up as integers (unit 2^-38), so the result does
 // not depend on the order of addition, and a seed gives the same tokens in every run.
 //
 // The draw takes random bits from a counter: a hash of the sequence's seed and of the number of the token, so no state is
@@ -60,7 +61,10 @@ struct Place {
 struct Row {
     const io_t *logits;
     int vocab;
-    float best, rate;                               // log2(e) / temperature
+    float best, rate, scale;                        // log2(e) / temperature; 256 / (best - least)
+
+    // Ranges of logits, the greatest in 0. Rounding never takes a greater logit to a later range.
+    __device__ int range(float logit) const { return (int) fminf((best - logit) * scale, 255.f); }
 
     __device__ u64 weight(float logit) const { return (u64) (UNIT * (double) exp2f((logit - best) * rate)); }
 };
@@ -83,23 +87,29 @@ __device__ Place place(const Row &row, u64 target, u64 *histogram) {
     __shared__ u32 nextKey;
     __shared__ u64 nextTarget;
     u32 key = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
+    int within = 0;
+    for (int shift = 32; shift >= 0; shift -= 8) {
         for (int i = threadIdx.x; i < 256; i += THREADS) histogram[i] = 0;
         __syncthreads();
         each(row, [&](int index, float logit) {
+            const int range = row.range(logit);
             const u32 mine = ordered(logit);
-            if (shift == 24 || (mine ^ key) >> (shift + 8) == 0) atomicAdd(histogram + (mine >> shift & 255), MASS ? row.weight(logit) : 1ull);
+            if (shift == 32 || (range == within && (shift == 24 || (mine ^ key) >> (shift + 8) == 0)))
+                atomicAdd(histogram + (shift == 32 ? 255 - range : mine >> shift & 255), MASS ? row.weight(logit) : 1ull);
         });
         __syncthreads();
         if (threadIdx.x == 0) {
             u64 left = target;
             int bin = 255;
             while (bin > 0 && histogram[bin] < left) left -= histogram[bin--];
-            nextKey = key | (u32) bin << shift;
+            nextKey = shift == 32 ? 255 - bin : key | (u32) bin << shift;
             nextTarget = left;
         }
         __syncthreads();
-        key = nextKey, target = nextTarget;
+        if (shift == 32) within = nextKey;
+        else key = nextKey;
+        target = nextTarget;
+        __syncthreads();
     }
     const u64 each_ = MASS ? row.weight(unordered(key)) : 1ull;
     return {key, each_ ? (target + each_ - 1) / each_ : ~0ull};
@@ -134,26 +144,39 @@ __device__ int draw(const ChooseParams &p, const Row &row, u64 random, u64 *hist
     Place limit = {0, all};
     if (p.topK > 0 && p.topK < row.vocab) limit = place<false>(row, p.topK, histogram);
     // Where threads own neighbouring tokens: ties are counted from the smallest index on.
-    const int share = ceil_div(row.vocab, THREADS), from = min(row.vocab, share * (int) threadIdx.x), to = min(row.vocab, from + share);
+    const int share = ceil_div(ceil_div(row.vocab, THREADS), 8) * 8;
+    const int from = min(row.vocab, share * (int) threadIdx.x), to = min(row.vocab, from + share);
+    auto neighbours = [&](auto use) {               // until it returns false
+        for (int i = from; i < to; i += 8) {
+            float v[8];
+            unpack(load8(row.logits + i, 8, true), v);
+#pragma unroll
+            for (int j = 0; j < 8; j++)
+                if (i + j < to && !use(i + j, v[j])) return;
+        }
+    };
     auto kept = [&](const Place &at, u64 tie, float logit) {
         const u32 key = ordered(logit);
         return key > at.key || (key == at.key && tie < at.ties);
     };
     auto ties_before = [&](u32 key) {
         u64 mine = 0, before;
-        for (int i = from; i < to; i++) mine += ordered(to_float(row.logits[i])) == key;
+        neighbours([&](int, float logit) {
+            mine += ordered(logit) == key;
+            return true;
+        });
         block_sum(mine, before);
         return before;
     };
     const u64 least = p.minP > 0.f ? (u64) (UNIT * (double) p.minP) : 1;
     auto mass = [&](const Place &at, u64 tie, u64 floor) {
         u64 sum = 0;
-        for (int i = from; i < to; i++) {
-            const float logit = to_float(row.logits[i]);
+        neighbours([&](int, float logit) {
             const u64 w = row.weight(logit);
             if (kept(at, tie, logit) && w >= floor) sum += w;
             tie += ordered(logit) == at.key;
-        }
+            return true;
+        });
         return sum;
     };
     u64 tie = limit.ties == all ? 0 : ties_before(limit.key);
@@ -171,19 +194,18 @@ __device__ int draw(const ChooseParams &p, const Row &row, u64 random, u64 *hist
     __syncthreads();
     if (at >= before && at < before + mine) {
         u64 left = at - before;
-        for (int i = from; i < to; i++) {
-            const float logit = to_float(row.logits[i]);
+        neighbours([&](int index, float logit) {
             const u64 w = row.weight(logit);
             const bool in = kept(limit, tie, logit) && w >= least;
             tie += ordered(logit) == limit.key;
-            if (in) {
-                if (left < w) {
-                    choice = i;
-                    break;
-                }
-                left -= w;
+            if (!in) return true;
+            if (left < w) {
+                choice = index;
+                return false;
             }
-        }
+            left -= w;
+            return true;
+        });
     }
     __syncthreads();
     return choice;
@@ -192,24 +214,31 @@ __device__ int draw(const ChooseParams &p, const Row &row, u64 random, u64 *hist
 extern "C" __global__ __launch_bounds__(THREADS) void decode_choose(const __grid_constant__ ChooseParams p) {
     __shared__ u64 bests[WARPS], histogram[256];
     const int b = blockIdx.x, t = threadIdx.x, lane = t % 32, warp = t / 32;
-    Row row = {p.logits + b * p.row, p.vocab, 0.f, 0.f};
+    __shared__ float leasts[WARPS];
+    Row row = {p.logits + b * p.row, p.vocab, 0.f, 0.f, 0.f};
+    float smallest = __int_as_float(0x7f800000);
     u64 best = 0;                                   // logit, then the smaller index
     bool bad = false;
     each(row, [&](int index, float logit) {
         bad |= !(fabsf(logit) < __int_as_float(0x7f800000)) && logit != -__int_as_float(0x7f800000);
         best = max(best, (u64) ordered(logit) << 32 | (u32) ~index);
+        if (logit > -__int_as_float(0x7f800000)) smallest = fminf(smallest, logit);
     });
 #pragma unroll
-    for (int i = 16; i; i /= 2) best = max(best, __shfl_xor_sync(0xffffffffu, best, i));
-    if (lane == 0) bests[warp] = best;
+    for (int i = 16; i; i /= 2) {
+        best = max(best, __shfl_xor_sync(0xffffffffu, best, i));
+        smallest = fminf(smallest, __shfl_xor_sync(0xffffffffu, smallest, i));
+    }
+    if (lane == 0) bests[warp] = best, leasts[warp] = smallest;
     if (bad) *p.bad = 1;
     __syncthreads();
 #pragma unroll
-    for (int i = 0; i < WARPS; i++) best = max(best, bests[i]);
+    for (int i = 0; i < WARPS; i++) best = max(best, bests[i]), smallest = fminf(smallest, leasts[i]);
     int token = ~(u32) best;
     row.best = unordered(best >> 32);
     if (p.temperature > 0.f && row.best == row.best) {
         row.rate = LOG2E / p.temperature;
+        row.scale = row.best > smallest ? 256.f / (row.best - smallest) : 0.f;
         token = draw(p, row, random_bits(p.seeds[b], p.position[b]), histogram);
     }
     if (t == 0) {
