@@ -99,7 +99,7 @@ class Module:
             f = ctypes.c_void_p()
             _cu("cuModuleGetFunction", ctypes.byref(f), self.handle, name.encode())
             self.functions[name] = f
-            if shared > 48 * 1024:
+            if shared > 16 * 1024:                                   # static shared memory counts too
                 _cu("cuFuncSetAttribute", f, 8, shared)         # MAX_DYNAMIC_SHARED_SIZE_BYTES
         if 0 in grid:
             return

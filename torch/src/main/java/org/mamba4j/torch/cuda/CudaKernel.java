@@ -13,10 +13,11 @@ import org.bytedeco.pytorch.global.torch_cuda;
  * a launch copies one block of memory whatever the number of fields.
  */
 public final class CudaKernel {
-    private static final int STATIC_SHARED_LIMIT = 48 * 1024;
+    /** Up to 48 KB need no leave, but a kernel's static shared memory, which is not known here, counts too. */
+    private static final int SHARED_WITHOUT_LEAVE = 16 * 1024;
 
     private final MemorySegment function;
-    private int allowedShared = STATIC_SHARED_LIMIT;
+    private int allowedShared = SHARED_WITHOUT_LEAVE;
 
     CudaKernel(MemorySegment function) {
         this.function = function;
