@@ -3,6 +3,7 @@ package org.mamba4j.cli;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.json.JsonObject;
@@ -11,6 +12,7 @@ import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.parallel.Ranks;
 import org.mamba4j.torch.train.TrainingBenchmark;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -21,7 +23,7 @@ import picocli.CommandLine.Option;
             "The loss is printed too: on one batch again and again it must fall, or the steps were none."
         },
         footer = {"", "Example:  ./mamba4j bench train --device cuda --precision bfloat16 --batch 8 --length 2048"})
-final class BenchTrainCommand implements Runnable {
+final class BenchTrainCommand implements Callable<Integer> {
     private static final double GIGA = 1e9;
 
     @Option(
@@ -51,7 +53,10 @@ final class BenchTrainCommand implements Runnable {
             description = "Rows of the embedding (default: ${DEFAULT-VALUE}).")
     private int vocabulary = 50_280;
 
-    @Option(names = "--batch", paramLabel = "B", description = "Sequences of a step (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--batch",
+            paramLabel = "B",
+            description = "Sequences of a step, in each process (default: ${DEFAULT-VALUE}).")
     private int batch = 8;
 
     @Option(names = "--length", paramLabel = "L", description = "Tokens of a sequence (default: ${DEFAULT-VALUE}).")
@@ -72,8 +77,15 @@ final class BenchTrainCommand implements Runnable {
     @Option(names = "--json", paramLabel = "FILE", description = "Write the figures there too (default: nowhere).")
     private @Nullable Path json;
 
+    @Mixin
+    private final RankOptions processes = new RankOptions();
+
     @Override
-    public void run() {
+    public Integer call() {
+        return processes.run(device, ranks -> {}, this::measure);
+    }
+
+    private void measure(Ranks ranks) {
         MambaConfig model = MambaConfig.builder()
                 .vocabSize(vocabulary)
                 .dModel(width)
@@ -84,11 +96,12 @@ final class BenchTrainCommand implements Runnable {
                 "precision=" + precision,
                 "recompute=" + recompute,
                 "data.batch=" + batch,
+                "optimiser.accumulate=" + ranks.size(), // a batch for each process
                 "data.length=" + length);
-        TrainingBenchmark.Result result =
-                TrainingBenchmark.run(model, settings, Ranks.alone(), warmUp, Math.max(1, steps));
+        TrainingBenchmark.Result result = TrainingBenchmark.run(model, settings, ranks, warmUp, Math.max(1, steps));
         new Table("lr")
                 .row("parameters", String.format(Locale.ROOT, "%,d", result.parameters()))
+                .row("processes", Integer.toString(ranks.size()))
                 .row("tokens a step", String.format(Locale.ROOT, "%,d", result.tokensPerStep()))
                 .row("median step", milliseconds(result.medianSeconds()))
                 .row("least step", milliseconds(result.leastSeconds()))
@@ -97,14 +110,15 @@ final class BenchTrainCommand implements Runnable {
                 .row("loss", String.format(Locale.ROOT, "%.4f to %.4f", result.firstLoss(), result.lastLoss()))
                 .lines()
                 .forEach(System.out::println);
-        if (json != null) {
-            AtomicFile.writeString(json, JsonText.pretty(report(result)) + "\n");
+        if (json != null && ranks.isFirst()) {
+            AtomicFile.writeString(json, JsonText.pretty(report(result, ranks.size())) + "\n");
         }
     }
 
-    private JsonObject report(TrainingBenchmark.Result result) {
+    private JsonObject report(TrainingBenchmark.Result result, int ranks) {
         return JsonObject.builder()
                 .put("device", device)
+                .put("processes", ranks)
                 .put("precision", precision)
                 .put("width", width)
                 .put("layers", layers)

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.torch.parallel.LostRankException;
 import picocli.CommandLine;
 
 /** Turns what went wrong into a line for the user and an exit code. */
@@ -29,12 +30,13 @@ final class Failures {
     /** An exception while a command ran. */
     static int report(Throwable e, String... args) {
         boolean trace = Arrays.asList(args).contains(STACKTRACE);
-        if (e instanceof UserError) {
+        // Of a lost rank the message says all: what happened is another process's to tell.
+        if (e instanceof UserError || e instanceof LostRankException) {
             System.err.println("mamba4j: " + oneLine(String.valueOf(e.getMessage())));
             if (trace) {
                 e.printStackTrace();
             }
-            return CommandLine.ExitCode.USAGE;
+            return e instanceof UserError ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
         }
         System.err.println("mamba4j: failed: " + oneLine(e.toString()) + (trace ? "" : whereTraceWent(e, args)));
         if (trace) {

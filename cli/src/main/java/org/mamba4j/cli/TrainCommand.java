@@ -4,12 +4,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import org.mamba4j.UserError;
+import org.mamba4j.torch.parallel.Ranks;
 import org.mamba4j.torch.train.ProgressLine;
 import org.mamba4j.torch.train.TrainConfig;
 import org.mamba4j.torch.train.TrainSession;
 import org.mamba4j.torch.train.Trainer;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -18,10 +21,12 @@ import picocli.CommandLine.Parameters;
         description = {
             "Train a model as a recipe says.",
             "",
-            "The run's folder gets checkpoints, metrics and the configuration with all its keys. Ctrl-C saves a checkpoint before it ends the run."
+            "The run's folder gets checkpoints, metrics and the configuration with all its keys. Ctrl-C saves a checkpoint before it ends the run.",
+            "",
+            "With --nproc, processes share the work of each step. Over hosts, start the command on each with the same --world-size and --master and its own --rank (or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment); all need the text and the run's folder under the same paths."
         },
         footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set schedule.minutes=10"})
-final class TrainCommand implements Runnable {
+final class TrainCommand implements Callable<Integer> {
     @Parameters(paramLabel = "CONFIG.yaml", description = "The recipe; those in recipes/ explain every key.")
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private Path config;
@@ -57,8 +62,11 @@ final class TrainCommand implements Runnable {
             description = "The same as --set precision=... (default: what the recipe says, or float32).")
     private String precision = "";
 
+    @Mixin
+    private final RankOptions processes = new RankOptions();
+
     @Override
-    public void run() {
+    public Integer call() {
         List<String> all = new ArrayList<>(overrides);
         if (!device.isEmpty()) {
             all.add("device=" + device);
@@ -67,7 +75,13 @@ final class TrainCommand implements Runnable {
             all.add("precision=" + precision);
         }
         TrainConfig resolved = TrainConfig.load(config, all);
-        TrainSession session = TrainSession.of(progressLine()).with(new TaskMixtures());
+        return processes.run(
+                resolved.device(), ranks -> Trainer.checkRanks(resolved, ranks), ranks -> train(resolved, ranks));
+    }
+
+    private void train(TrainConfig resolved, Ranks ranks) {
+        TrainSession session =
+                TrainSession.of(progressLine()).with(new TaskMixtures()).among(ranks);
         if (minutes != Double.POSITIVE_INFINITY) {
             session = session.atMost(limit());
         }

@@ -9,6 +9,12 @@ import org.mamba4j.UserError;
 public final class Devices {
     private Devices() {}
 
+    /** How many GPUs this process can use. */
+    public static int gpus() {
+        Torch.load();
+        return torch.hasCUDA() ? Math.toIntExact(torch.cuda_device_count()) : 0;
+    }
+
     /** @throws UserError as {@link #of} */
     public static void check(String name) {
         TensorScope.run(() -> of(name));

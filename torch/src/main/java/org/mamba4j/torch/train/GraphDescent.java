@@ -30,6 +30,9 @@ import org.mamba4j.torch.parallel.WorkShare;
  * waits once a step, to read both.
  */
 final class GraphDescent implements Descent {
+    /** Whether gradients are exchanged within the recorded step, while it computes others, or after it. */
+    private static final boolean EXCHANGE_IN_GRAPH = Boolean.getBoolean("mamba4j.exchangeInGraph");
+
     private final TrainConfig config;
     private final Ranks ranks;
     private final WorkShare work;
@@ -43,6 +46,7 @@ final class GraphDescent implements Descent {
     private final RecordedWork update;
     private BatchMemory memory = BatchMemory.NONE;
     private RecordedWork gradients = RecordedWork.NONE;
+    private RecordedWork lastGradients = RecordedWork.NONE;
 
     GraphDescent(Mamba network, TrainConfig config, Ranks ranks) {
         this.config = config;
@@ -106,13 +110,12 @@ final class GraphDescent implements Descent {
             int at = i;
             TensorScope.run(() -> {
                 Tensor loss = losses.narrow(0, at, 1);
-                part.ifPresentOrElse(batch -> pass(batch, loss), () -> skip(loss));
+                boolean last = at == work.count() - 1;
+                part.ifPresentOrElse(batch -> pass(batch, loss, last), () -> skip(loss, last));
             });
         }
         // While the GPU is at work; and it is here that a rank which is not there any more is noticed.
         ranks.sum();
-        exchange.arm();
-        exchange.finish();
         exchange.addUp(losses);
         update.run();
         return TensorScope.call(() -> new Step(
@@ -120,18 +123,26 @@ final class GraphDescent implements Descent {
                 optimiser.norm().item_float()));
     }
 
-    private void pass(Batch batch, Tensor loss) {
+    private void pass(Batch batch, Tensor loss, boolean last) {
         fill(batch);
-        gradients.run();
+        (last ? lastGradients : gradients).run();
+        if (last && !EXCHANGE_IN_GRAPH) {
+            exchange.arm();
+            exchange.finish();
+        }
         loss.copy_(memory.loss());
     }
 
     /** Nothing of a batch is this rank's. */
-    private void skip(Tensor loss) {
+    private void skip(Tensor loss, boolean last) {
         loss.zero_();
         if (work.count() == 1) {
             NoGrad.run(() -> network.parameters()
                     .forEach(parameter -> parameter.tensor().grad().zero_()));
+        }
+        if (last) {
+            exchange.arm();
+            exchange.finish();
         }
     }
 
@@ -139,18 +150,27 @@ final class GraphDescent implements Descent {
     private void fill(Batch batch) {
         if (!memory.fits(batch)) {
             gradients.close();
+            lastGradients.close();
             memory.close();
             memory = BatchMemory.of(batch, losses);
-            gradients = new RecordedWork("the training step", this::computeGradients);
+            gradients = new RecordedWork("the training step", () -> computeGradients(name -> {}));
+            lastGradients = EXCHANGE_IN_GRAPH
+                    ? new RecordedWork("the training step with its exchange", this::exchangeGradients)
+                    : gradients;
         }
         memory.fill(batch);
     }
 
-    private void computeGradients() {
+    private void exchangeGradients() {
+        exchange.arm();
+        computeGradients(exchange::ready);
+        exchange.finish();
+    }
+
+    private void computeGradients(Consumer<String> ready) {
         // With more than one batch a step, the update has zeroed the gradients, and each batch adds to them.
         boolean add = work.count() > 1;
-        Consumer<String> nobodyWaits = name -> {};
-        pass.run(memory.inputs(), memory.targets(), memory.weights(), memory.loss(), add, nobodyWaits);
+        pass.run(memory.inputs(), memory.targets(), memory.weights(), memory.loss(), add, ready);
     }
 
     @Override
@@ -172,6 +192,7 @@ final class GraphDescent implements Descent {
     @Override
     public void close() {
         gradients.close();
+        lastGradients.close();
         update.close();
         memory.close();
         optimiser.close();
