@@ -18,7 +18,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.torch.train.Checkpoints;
 
 /** {@code mamba4j train --nproc}: its processes are killed in all ways, and the run ends as if nothing had happened. */
-@Timeout(240)
+@Timeout(600)
 class SeveralProcessesTest {
     private static final int STEPS = 300;
 

@@ -32,9 +32,6 @@ import org.mamba4j.torch.nn.Parameter;
  * <p>[1] Li et al., <i>PyTorch Distributed: Experiences on Accelerating Data Parallel Training</i>, 2020.
  */
 final class GradientBuckets implements GradientExchange {
-    /** Bytes at which a bucket is full; a larger parameter has one alone. */
-    static final long BUCKET_BYTES = Long.getLong("mamba4j.bucketBytes", 8L << 20);
-
     /** Views begin at multiples of so many floats: 128 bytes, as if each tensor had been allocated by itself. */
     private static final long ALIGNMENT = 32;
 
@@ -56,12 +53,15 @@ final class GradientBuckets implements GradientExchange {
         private int missing;
     }
 
-    GradientBuckets(Group group, Backend backend, Collection<Parameter> parameters) {
+    /**
+     * @param bucketBytes at which a bucket is full; a larger parameter has one alone
+     */
+    GradientBuckets(Group group, Backend backend, Collection<Parameter> parameters, long bucketBytes) {
         this.group = group;
         this.backend = backend;
         for (Parameter parameter : List.copyOf(parameters).reversed()) {
             long floats = aligned(parameter);
-            if (buckets.isEmpty() || 4 * (buckets.getLast().floats + floats) > BUCKET_BYTES) {
+            if (buckets.isEmpty() || 4 * (buckets.getLast().floats + floats) > bucketBytes) {
                 buckets.add(new Bucket());
             }
             Bucket bucket = buckets.getLast();
@@ -187,9 +187,9 @@ final class GradientBuckets implements GradientExchange {
         works.clear();
     }
 
-    /** How many buckets there are, and how many of them are on their way; for tests. */
-    synchronized int[] counts() {
-        return new int[] {buckets.size(), sent};
+    /** How many buckets are on their way, of how many; for tests. */
+    synchronized String progress() {
+        return sent + " of " + buckets.size();
     }
 
     /** Frees the gradients: the parameters must not be used any more. */

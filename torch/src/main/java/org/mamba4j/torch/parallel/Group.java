@@ -47,6 +47,7 @@ final class Group implements Ranks {
     /** Name of the environment variable with the seconds after which a silent rank is taken for dead. */
     private static final String TIMEOUT = "MAMBA4J_RANK_TIMEOUT";
 
+    private static final long BUCKET_BYTES = Long.getLong("mamba4j.bucketBytes", 8L << 20);
     private static final int DEFAULT_SECONDS = 600;
     private static final int WORK_OF_FIRST_HOURS = 24;
 
@@ -221,9 +222,14 @@ final class Group implements Ranks {
         return asked;
     }
 
+    /** As {@link #exchange(Collection)}, in buckets of another size. */
+    GradientBuckets exchange(Collection<Parameter> parameters, long bucketBytes) {
+        return new GradientBuckets(this, gradients, parameters, bucketBytes);
+    }
+
     @Override
     public GradientExchange exchange(Collection<Parameter> parameters) {
-        return new GradientBuckets(this, gradients, parameters);
+        return exchange(parameters, BUCKET_BYTES);
     }
 
     /** Runs what needs the other ranks. */
