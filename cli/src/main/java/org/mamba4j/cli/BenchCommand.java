@@ -8,7 +8,12 @@ import picocli.CommandLine.Spec;
         name = "bench",
         description = "Measure how fast this machine trains and runs models.",
         synopsisSubcommandLabel = "WHAT",
-        subcommands = {BenchTrainCommand.class, BenchGenerateCommand.class},
+        subcommands = {
+            BenchScanCommand.class,
+            BenchConvCommand.class,
+            BenchTrainCommand.class,
+            BenchGenerateCommand.class
+        },
         footer = {"", "Example:  ./mamba4j bench train --device cuda --precision bfloat16"})
 final class BenchCommand implements Runnable {
     @Spec

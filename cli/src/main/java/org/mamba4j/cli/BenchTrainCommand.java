@@ -26,16 +26,13 @@ import picocli.CommandLine.Option;
 final class BenchTrainCommand implements Callable<Integer> {
     private static final double GIGA = 1e9;
 
-    @Option(
-            names = "--device",
-            paramLabel = "cpu|cuda|cuda:N",
-            description = "Where to compute (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--device", paramLabel = "cpu|cuda|cuda:N", description = "Where (default: ${DEFAULT-VALUE}).")
     private String device = "cpu";
 
     @Option(
             names = "--precision",
             paramLabel = "float32|bfloat16",
-            description = "Arithmetic of the products (default: ${DEFAULT-VALUE}).")
+            description = "Of activations (default: ${DEFAULT-VALUE}).")
     private String precision = "float32";
 
     @Option(
@@ -44,13 +41,10 @@ final class BenchTrainCommand implements Callable<Integer> {
             description = "Width of the residual stream (default: ${DEFAULT-VALUE}).")
     private int width = 768;
 
-    @Option(names = "--layers", paramLabel = "N", description = "Blocks (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--layers", paramLabel = "N", description = "Of the model (default: ${DEFAULT-VALUE}).")
     private int layers = 24;
 
-    @Option(
-            names = "--vocabulary",
-            paramLabel = "V",
-            description = "Rows of the embedding (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--vocabulary", paramLabel = "V", description = "Token ids (default: ${DEFAULT-VALUE}).")
     private int vocabulary = 50_280;
 
     @Option(

@@ -65,13 +65,23 @@ final class RootCommand implements Runnable {
         }
 
         static String release() {
+            return property("version");
+        }
+
+        /** What git says of the sources that this was built from; {@code unknown} where the build was not told. */
+        static String commit() {
+            String commit = System.getProperty("mamba4j.commit", property("commit"));
+            return commit.isBlank() || commit.contains("$") ? "unknown" : commit;
+        }
+
+        private static String property(String key) {
             Properties properties = new Properties();
             try (InputStream in = Objects.requireNonNull(RootCommand.class.getResourceAsStream("version.properties"))) {
                 properties.load(in);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
-            return properties.getProperty("version", "unknown");
+            return properties.getProperty(key, "unknown");
         }
     }
 }

@@ -17,6 +17,7 @@ final class CudaScanLaunch {
     private static final Ranges.Cost BACKWARD_COST = new Ranges.Cost(5.1, 1.4, 3);
     private static final int CHANNELS_PER_EDGE_BLOCK = 32;
     private static final int SUM_THREADS = 256;
+    private static final int WARP = 32;
     private static final Tensor ABSENT = Tensors.absent();
 
     private final ScanInputs in;
@@ -117,6 +118,48 @@ final class CudaScanLaunch {
                 ranges,
                 results);
         launch(backward, "selective_scan_sum_parameters", elementwise((long) channels * (states + 2)), ranges, results);
+    }
+
+    /** Writes y (float32, as all inputs are) by plain kernels in double, which the fast ones are checked against. */
+    void plainForward(Tensor y) {
+        plain("forward", Results.NONE.withForward(y, ABSENT, ABSENT));
+    }
+
+    /**
+     * Fills {@code gradients} by plain kernels in double.
+     *
+     * @param inner workspace (B, L, D, N) double
+     * @param gradients as in {@link #backward}, all of them; those of a, b, c, d and deltaBias are double and zero
+     */
+    void plainBackward(Tensor gradY, Tensor inner, List<Tensor> gradients) {
+        plain(
+                "backward",
+                Results.NONE
+                        .withCarry(inner, ABSENT)
+                        .withBackward(new Gradients(
+                                gradY,
+                                gradients.get(0),
+                                gradients.get(1),
+                                gradients.get(7),
+                                gradients.get(3),
+                                gradients.get(4),
+                                gradients.get(2),
+                                gradients.get(5),
+                                gradients.get(6),
+                                gradients.get(8),
+                                ABSENT,
+                                ABSENT,
+                                ABSENT)));
+    }
+
+    private void plain(String pass, Results results) {
+        KernelModule module = module("reference");
+        launch(
+                module,
+                "selective_scan_reference_" + pass,
+                LaunchShape.grid(Math.ceilDiv(channels, WARP), batch, 1, WARP),
+                new Ranges(1, Math.toIntExact(tiles)),
+                results);
     }
 
     private void findCarries(String prefix, Ranges ranges, Results results) {

@@ -26,46 +26,54 @@ public final class FusedConv implements CausalConv {
     @Override
     public SequenceOutput apply(ConvInputs in, boolean wantState) {
         List<Tensor> inputs = List.of(in.x(), in.weight(), in.bias(), in.initialState());
-        Tensor x = withContiguousRows(in.x());
-        Tensor weight = dense(in.weight());
-        Tensor bias = dense(in.bias());
-        Tensor initialState = dense(in.initialState());
-        Tensor y = Tensors.empty(ScalarType.Float, x.shape());
+        ConvInputs packed = new ConvInputs(
+                withContiguousRows(in.x()), dense(in.weight()), dense(in.bias()), dense(in.initialState()));
+        Tensor y = Tensors.empty(ScalarType.Float, in.x().shape());
         Tensor last = wantState
-                ? Tensors.empty(ScalarType.Float, x.size(0), x.size(2), weight.size(2) - 1)
+                ? Tensors.empty(
+                        ScalarType.Float,
+                        in.x().size(0),
+                        in.x().size(2),
+                        in.weight().size(2) - 1)
                 : Tensors.absent();
-        kernels.convForward(arguments(x, weight, bias, initialState)
-                .y(rows("y", y))
-                .lastState(segment("lastState", last))
-                .build());
+        forward(kernels, packed, y, last);
         if (CustomGradient.wanted(inputs)) {
-            Tensor savedX = CustomGradient.save(x);
-            Tensor savedWeight = CustomGradient.save(weight);
-            Tensor savedBias = CustomGradient.save(bias);
-            Tensor savedState = CustomGradient.save(initialState);
-            CustomGradient.apply(
-                    y,
-                    inputs,
-                    (gradY, gradients) -> kernels.convBackward(
-                            arguments(savedX, savedWeight, savedBias, savedState)
-                                    .build(),
-                            ConvGradients.builder()
-                                    .y(rows("gradient of y", withContiguousRows(gradY)))
-                                    .x(rows("gradient of x", gradients.get(0)))
-                                    .weight(segment("gradient of weight", gradients.get(1)))
-                                    .bias(segment("gradient of bias", gradients.get(2)))
-                                    .initialState(segment("gradient of initialState", gradients.get(3)))
-                                    .build()));
+            ConvInputs saved = new ConvInputs(
+                    CustomGradient.save(packed.x()),
+                    CustomGradient.save(packed.weight()),
+                    CustomGradient.save(packed.bias()),
+                    CustomGradient.save(packed.initialState()));
+            CustomGradient.apply(y, inputs, (gradY, gradients) -> backward(kernels, saved, gradY, gradients));
         }
         return new SequenceOutput(y, last);
     }
 
-    private static ConvArguments.Builder arguments(Tensor x, Tensor weight, Tensor bias, Tensor initialState) {
+    static void forward(SequenceKernels kernels, ConvInputs in, Tensor y, Tensor last) {
+        kernels.convForward(arguments(in)
+                .y(rows("y", y))
+                .lastState(segment("lastState", last))
+                .build());
+    }
+
+    /** Fills {@code gradients}, in the order of {@link ConvInputs}; absent ones are not wanted. */
+    static void backward(SequenceKernels kernels, ConvInputs in, Tensor gradY, List<Tensor> gradients) {
+        kernels.convBackward(
+                arguments(in).build(),
+                ConvGradients.builder()
+                        .y(rows("gradient of y", withContiguousRows(gradY)))
+                        .x(rows("gradient of x", gradients.get(0)))
+                        .weight(segment("gradient of weight", gradients.get(1)))
+                        .bias(segment("gradient of bias", gradients.get(2)))
+                        .initialState(segment("gradient of initialState", gradients.get(3)))
+                        .build());
+    }
+
+    private static ConvArguments.Builder arguments(ConvInputs in) {
         return ConvArguments.builder()
-                .x(rows("x", x))
-                .weight(segment("weight", weight))
-                .bias(segment("bias", bias))
+                .x(rows("x", in.x()))
+                .weight(segment("weight", in.weight()))
+                .bias(segment("bias", in.bias()))
                 .silu(true)
-                .initialState(segment("initialState", initialState));
+                .initialState(segment("initialState", in.initialState()));
     }
 }

@@ -49,11 +49,14 @@ public final class FusedScan implements SelectiveScan {
         kernels.scanForward(arguments(packed, y, last, checkpoints));
         ScanInputs saved = packed.map(CustomGradient::save);
         Tensor savedCheckpoints = CustomGradient.save(checkpoints);
-        CustomGradient.apply(y, inputs, (gradY, gradients) -> backward(saved, savedCheckpoints, gradY, gradients));
+        CustomGradient.apply(
+                y, inputs, (gradY, gradients) -> backward(kernels, saved, savedCheckpoints, gradY, gradients));
         return new SequenceOutput(y, last);
     }
 
-    private void backward(ScanInputs in, Tensor checkpoints, Tensor gradY, List<Tensor> gradients) {
+    /** Fills {@code gradients}, in the order of {@link #apply}'s inputs; absent ones are not wanted. */
+    static void backward(
+            SequenceKernels kernels, ScanInputs in, Tensor checkpoints, Tensor gradY, List<Tensor> gradients) {
         kernels.scanBackward(
                 arguments(in, Tensors.absent(), Tensors.absent(), checkpoints),
                 ScanGradients.builder()
@@ -70,7 +73,7 @@ public final class FusedScan implements SelectiveScan {
                         .build());
     }
 
-    private static ScanArguments arguments(ScanInputs in, Tensor y, Tensor last, Tensor checkpoints) {
+    static ScanArguments arguments(ScanInputs in, Tensor y, Tensor last, Tensor checkpoints) {
         return ScanArguments.builder()
                 .u(rows("u", in.u()))
                 .delta(rows("delta", in.delta()))

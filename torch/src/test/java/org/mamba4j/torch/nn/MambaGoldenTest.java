@@ -7,8 +7,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -20,6 +23,7 @@ import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.kernel.Precision;
 
 /** Parity with Hugging Face transformers on a small random model. */
 class MambaGoldenTest {
@@ -58,6 +62,27 @@ class MambaGoldenTest {
                 Golden.assertClose("hidden." + i, hidden.get(i), Golden.read(expected, "hidden." + i), 1e-4);
             }
         });
+    }
+
+    /** The likeliest token, where bfloat16 has 8 bits of the logits. */
+    @Test
+    void likeliestTokensInBfloat16() {
+        Gpu.require();
+        withGolden(MambaKernels.cuda("cuda", Precision.BFLOAT16), (model, expected) -> {
+            Tensor ids = Golden.read(expected, "input_ids");
+            long[] actual = likeliest(model.forward(ids));
+            long[] wanted = likeliest(Golden.read(expected, "logits"));
+            assertThat(actual).hasSameSizeAs(wanted).hasSizeGreaterThan(100);
+            long equal = IntStream.range(0, wanted.length)
+                    .filter(i -> actual[i] == wanted[i])
+                    .count();
+            System.out.println("bfloat16: " + equal + " of " + wanted.length + " likeliest tokens are the golden ones");
+            assertThat((double) equal / wanted.length).isGreaterThanOrEqualTo(0.99);
+        });
+    }
+
+    private static long[] likeliest(Tensor logits) {
+        return Tensors.toLongs(logits.argmax(new LongOptional(2), false));
     }
 
     @ParameterizedTest
