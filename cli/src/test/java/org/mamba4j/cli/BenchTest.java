@@ -1,6 +1,7 @@
 package org.mamba4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -61,6 +62,38 @@ class BenchTest {
     }
 
     @Test
+    void train() {
+        Path file = folder.resolve("train.json");
+        Cli result = Cli.run(
+                "bench",
+                "train",
+                "--width",
+                "8",
+                "--layers",
+                "1",
+                "--vocabulary",
+                "11",
+                "--batch",
+                "2",
+                "--length",
+                "20",
+                "--warm-up",
+                "1",
+                "--steps",
+                "9",
+                "--json",
+                file);
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out()).contains("tokens/s", "d8 x1 V11 B2 L20");
+        JsonFields row = JsonFields.of(
+                JsonFields.of(Json.read(file), "train.json").array("rows").getFirst(), "row");
+        assertThat(row.integer("tokens_per_step", 0, 100)).isEqualTo(40);
+        assertThat(row.decimal("last_loss")).isLessThan(row.decimal("first_loss"));
+        assertThat(row.decimal("tokens_per_second") * row.decimal("median_step_seconds"))
+                .isCloseTo(40, within(1e-6));
+    }
+
+    @Test
     void badInput() {
         refused("cuda", "scan", "--device", "cuda:999");
         refused("float16", "conv", "--precision", "float16");
@@ -73,6 +106,8 @@ class BenchTest {
         refused("at least 1", "scan", "--width", "0");
         refused("at most 256", "scan", "--states", "257");
         refused("wide", "scan", "--width", "wide");
+        refused("bfloat16", "train", "--precision", "bfloat16");
+        refused("--steps", "train", "--steps", "0");
     }
 
     private static void refused(String named, Object... words) {

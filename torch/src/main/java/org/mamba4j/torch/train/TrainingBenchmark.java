@@ -53,7 +53,7 @@ public final class TrainingBenchmark {
                 oneBatch(model.vocabSize(), config.data().batch(), config.data().length());
         Devices.check(config.device());
         boolean gpu = !config.device().equals("cpu");
-        long free = gpu ? freeBytes() : 0;
+        long free = gpu ? freeBytesAtFirst() : 0;
         try (Learner learner = new Learner(model, config, ranks)) {
             double first = 0;
             double last = 0;
@@ -77,6 +77,14 @@ public final class TrainingBenchmark {
                     first,
                     last);
         }
+    }
+
+    /** What an earlier measurement has left in the allocator is free too. */
+    private static long freeBytesAtFirst() {
+        try (var allocator = torch_cuda.getAllocator()) {
+            allocator.emptyCache();
+        }
+        return freeBytes();
     }
 
     private static long freeBytes() {
