@@ -24,10 +24,13 @@ import picocli.CommandLine.Option;
 final class BenchGenerateCommand implements Runnable {
     private static final double GIGA = 1e9;
 
-    @Option(names = "--device", paramLabel = "cuda|cuda:N", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--device", paramLabel = "cuda|cuda:N", description = "Where (default: ${DEFAULT-VALUE}).")
     private String device = "cuda";
 
-    @Option(names = "--precision", paramLabel = "float32|bfloat16", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--precision",
+            paramLabel = "float32|bfloat16",
+            description = "Of weights and activations (default: ${DEFAULT-VALUE}).")
     private String precision = "bfloat16";
 
     @Option(
@@ -36,10 +39,10 @@ final class BenchGenerateCommand implements Runnable {
             description = "Width of the residual stream (default: ${DEFAULT-VALUE}).")
     private int width = 768;
 
-    @Option(names = "--layers", paramLabel = "N", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--layers", paramLabel = "N", description = "Of the model (default: ${DEFAULT-VALUE}).")
     private int layers = 24;
 
-    @Option(names = "--vocabulary", paramLabel = "V", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--vocabulary", paramLabel = "V", description = "Different tokens (default: ${DEFAULT-VALUE}).")
     private int vocabulary = 50_280;
 
     @Option(names = "--batch", paramLabel = "B", description = "Sequences (default: ${DEFAULT-VALUE}).")
@@ -60,7 +63,7 @@ final class BenchGenerateCommand implements Runnable {
     @Option(names = "--repeats", paramLabel = "N", description = "Measurements (default: ${DEFAULT-VALUE}).")
     private int repeats = 7;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures there too.")
+    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures there too (default: nowhere).")
     private @Nullable Path json;
 
     @Override

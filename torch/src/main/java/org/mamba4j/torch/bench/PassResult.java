@@ -14,7 +14,7 @@ package org.mamba4j.torch.bench;
 public record PassResult(
         String work, String note, Pass pass, String precision, Timing timing, Cost cost, Agreement answer) {
     /**
-     * @param bytes of inputs, read once, and of outputs, what backward starts from among them
+     * @param bytes of inputs, read once, and of outputs
      * @param exponentials of decays, step sizes and gates
      */
     public record Cost(double bytes, double exponentials) {}

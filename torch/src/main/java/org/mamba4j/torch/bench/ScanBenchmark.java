@@ -22,9 +22,6 @@ public final class ScanBenchmark extends OperationBenchmark {
     private static final double LEAST_STEP = 1e-3;
     private static final double STEPS_RATIO = 100;
 
-    /** Steps between saved states. */
-    private static final int STEPS_PER_STATE = 32;
-
     private final StepSizes steps;
 
     /** @throws org.mamba4j.UserError if the machine does not compute in that precision */
@@ -111,16 +108,18 @@ public final class ScanBenchmark extends OperationBenchmark {
         return List.of("u", "delta", "A+", "B", "C", "D+", "bias+", "z", "initial state");
     }
 
-    /** u, delta, z, B, C and y, the states kept; backward y's gradient and the gradients of all. */
+    /**
+     * u, delta, z, B, C and y; backward y's gradient and the gradients of all. States kept in between are not counted, as
+     * how many are kept is the kernels' choice.
+     */
     @Override
     PassResult.Cost cost(Pass pass) {
         double element = bytesPerElement();
         double activations = shape().activations();
         double selections = 2.0 * shape().batch() * shape().length() * shape().inner();
-        double kept = activations / STEPS_PER_STATE * shape().inner() * Float.BYTES;
         double bytes = switch (pass) {
-            case FORWARD -> (4 * activations + selections) * element + kept;
-            case BACKWARD -> (7 * activations + 2 * selections) * element + kept;
+            case FORWARD -> (4 * activations + selections) * element;
+            case BACKWARD -> (7 * activations + 2 * selections) * element;
         };
         // Besides the decays, softplus and silu take one each.
         return new PassResult.Cost(bytes, activations * (shape().inner() + 2));
@@ -133,7 +132,9 @@ public final class ScanBenchmark extends OperationBenchmark {
     @Override
     double bytesOfASet() {
         // With the float32 numbers that inputs are made of, and sums of dB and dC for each block of channels.
-        return cost(Pass.FORWARD).bytes() + 1.5 * cost(Pass.BACKWARD).bytes() + 2 * Float.BYTES * shape().activations();
+        return 2 * cost(Pass.FORWARD).bytes()
+                + 1.5 * cost(Pass.BACKWARD).bytes()
+                + 2 * Float.BYTES * shape().activations();
     }
 
     @Override
