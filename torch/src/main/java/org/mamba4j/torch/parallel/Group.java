@@ -47,7 +47,12 @@ final class Group implements Ranks {
     /** Name of the environment variable with the seconds after which a silent rank is taken for dead. */
     private static final String TIMEOUT = "MAMBA4J_RANK_TIMEOUT";
 
-    private static final long BUCKET_BYTES = Long.getLong("mamba4j.bucketBytes", 8L << 20);
+    /** Small enough to overlap with a backward pass on a CPU. */
+    private static final long GLOO_BUCKET_BYTES = 8L << 20;
+
+    /** Measured: over NVLink a step of 129 M parameters takes 1 % less with these than with four times as many. */
+    private static final long NCCL_BUCKET_BYTES = 32L << 20;
+
     private static final int DEFAULT_SECONDS = 600;
     private static final int WORK_OF_FIRST_HOURS = 24;
 
@@ -229,7 +234,7 @@ final class Group implements Ranks {
 
     @Override
     public GradientExchange exchange(Collection<Parameter> parameters) {
-        return exchange(parameters, BUCKET_BYTES);
+        return exchange(parameters, gradients instanceof ProcessGroupGloo ? GLOO_BUCKET_BYTES : NCCL_BUCKET_BYTES);
     }
 
     /** Runs what needs the other ranks. */
