@@ -38,7 +38,7 @@ final class RankOptions {
     @Option(
             names = "--rank",
             paramLabel = "R",
-            description = "Over several hosts: number of this host's first process, from 0.")
+            description = "Over several hosts: number of this host's first process (default: 0).")
     private int first;
 
     @Option(
@@ -50,7 +50,7 @@ final class RankOptions {
     @Option(
             names = "--master",
             paramLabel = "HOST:PORT",
-            description = "Over several hosts: an address of rank 0's host, the same for all.")
+            description = "Over several hosts: an address of rank 0's host, the same for all (default: none).")
     private String master = "";
 
     /** What each rank does. */
