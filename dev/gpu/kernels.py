@@ -28,7 +28,7 @@ def build():
     import subprocess
     jobs = [("selective_scan_" + k, dict(STATES=n, IO_BF16=b, RESETS=r)) for n, b, r in VARIANTS for k in ("forward", "carry", "backward")]
     jobs += [("selective_scan_reference", dict(STATES=n, IO_BF16=0)) for n in sorted({v[0] for v in VARIANTS})]
-    jobs += [("causal_conv", dict(CONV_W=w, IO_BF16=b, RESETS=r, SILU=s)) for w, b, r in CONVS for s in (0, 1)]
+    jobs += [("causal_conv", dict(CONV_W=w, IO_BF16=b, RESETS=r, SILU=s, START_GRADIENT=g)) for w, b, r in CONVS for s in (0, 1) for g in (0, 1)]
     code = "import loader,sys,json; loader.compile_cubin(sys.argv[1], json.loads(sys.argv[2]))"
     def one(job):
         import os
@@ -155,12 +155,12 @@ def check_conv(batch, L, D, W, bf16, bias=True, resets=False, before=False, silu
     c.forward()
     c.prepare_backward(dout, torch.full((batch, L, 2 * D), float("nan"), dtype=t, device="cuda")[:, :, :D] if strided else None)
     grads = c.backward()
-    leaves = [v.double().requires_grad_() if v is not None else None for v in (x, w, b)]
-    want = reference_conv(leaves[0], leaves[1], leaves[2], r, None if past is None else past.double(), silu)
+    leaves = [v.double().requires_grad_() if v is not None else None for v in (x, w, b, past)]
+    want = reference_conv(leaves[0], leaves[1], leaves[2], r, leaves[3], silu)
     faults = [compare("out", c.out, want.detach(), bf16)]
     if L:
         want.backward(dout.double())
-        faults += [compare(n, grads["d" + n], v.grad, bf16, 5) for n, v in zip(("x", "weight", "bias"), leaves) if v is not None]
+        faults += [compare(n, grads["d" + n], v.grad, bf16, 5) for n, v in zip(("x", "weight", "bias", "before"), leaves) if v is not None]
     faults = [f for f in faults if f]
     print("FAIL" if faults else "ok  ", f"conv B{batch} L{L} D{D} W{W} {'bf16' if bf16 else 'f32'} bias {bias} resets {resets} before {before} silu {silu} strided {strided}",
           *["\n       " + f for f in faults], flush=True)
@@ -196,6 +196,8 @@ def check(small=False):
         for bf16, resets in ((1, False), (0, True)):
             ok &= check_scan(1, 70, 72, 16, bf16, splits=2, splits_back=3, h0=True, dhLast=True, resets=resets, shut=True, strided=True)
             ok &= check_conv(1, 300, 136, 4, bf16, resets=resets, strided=True)
+            ok &= check_conv(2, 66, 13, 4, bf16, resets=not resets, before=True)
+            ok &= check_conv(1, 2, 8, 4, bf16, resets=resets, before=True)
         ok &= check_scan(1, 40, 9, 3, 1, splits=2, resets=True)
         ok &= check_scan(1, 33, 9, 256, 1, splits=1)
         return ok

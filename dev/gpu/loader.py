@@ -135,6 +135,6 @@ ScanParams = struct(
 
 ConvParams = struct(
     "ConvParams",
-    "x before weight bias reset out dout dx dweight dbias partial",
+    "x before weight bias reset out dout dx dweight dbias dbefore partial",
     "xB xL outB outL doutB doutL dxB dxL L",
     "D aligned parts")

@@ -148,7 +148,8 @@ class Conv:
         self.x, self.weight, self.bias, self.reset, self.before, self.silu = x, weight, bias, reset, before, silu
         self.batch, self.L, self.D = x.shape
         self.W = weight.shape[1]
-        self.m = Module.of("causal_conv", CONV_W=self.W, IO_BF16=int(x.dtype == torch.bfloat16), RESETS=int(reset is not None), SILU=int(silu))
+        self.m = Module.of("causal_conv", CONV_W=self.W, IO_BF16=int(x.dtype == torch.bfloat16), RESETS=int(reset is not None), SILU=int(silu),
+                           START_GRADIENT=int(before is not None))
         self.steps = self.m.ints("causal_conv_geometry", 2)
         self.blocks = -(-self.D // 128)
         self.out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
@@ -176,6 +177,7 @@ class Conv:
         dev = dout.device
         self.g = dict(dout=dout, dx=torch.empty_like(dout) if dx is None else dx, dweight=torch.empty_like(self.weight),
                       dbias=None if self.bias is None else torch.empty_like(self.bias),
+                      dbefore=None if self.before is None else torch.full(self.before.shape, float("nan"), device=dev),
                       partial=torch.empty(self.batch * -(-self.L // self.steps[1]), self.W + 1, self.D, device=dev))
 
     def backward(self):

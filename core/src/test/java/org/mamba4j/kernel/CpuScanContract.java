@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,6 +21,13 @@ abstract class CpuScanContract extends SelectiveScanContract {
     protected abstract SequenceKernels kernels();
 
     @Override
+    protected Set<ScanCase.Option> options(Set<ScanCase.Option> wanted) {
+        return wanted.stream()
+                .filter(option -> option != ScanCase.Option.RESETS) // whoever packs documents calls once for each
+                .collect(Collectors.toSet());
+    }
+
+    @Override
     protected Map<String, float[]> run(ScanCase scan) {
         return GuardedScan.run(kernels(), scan, Layout.SLICED);
     }
@@ -28,7 +36,7 @@ abstract class CpuScanContract extends SelectiveScanContract {
     @EnumSource(Layout.class)
     void theMemoryLayoutChangesNothing(Layout layout) {
         for (int channels : new int[] {1, 16, 35, 64}) {
-            ScanCase scan = ScanCase.random(new Random(channels), 3, 70, channels, 7, ScanCase.ALL);
+            ScanCase scan = ScanCase.random(new Random(channels), 3, 70, channels, 7, options(ScanCase.ALL));
             Map<String, float[]> expected = GuardedScan.run(kernels(), scan, Layout.DENSE);
             GuardedScan.run(kernels(), scan, layout)
                     .forEach((name, values) -> assertThat(values).as(name).isEqualTo(expected.get(name)));
@@ -51,7 +59,7 @@ abstract class CpuScanContract extends SelectiveScanContract {
                 "none"
             })
     void anyOutputCanBeLeftOut(String only) {
-        ScanCase scan = ScanCase.random(new Random(20), 2, 70, 35, 7, ScanCase.ALL);
+        ScanCase scan = ScanCase.random(new Random(20), 2, 70, 35, 7, options(ScanCase.ALL));
         Map<String, float[]> expected = run(scan);
         GuardedScan.run(kernels(), scan, Layout.SLICED, only::equals)
                 .forEach((name, values) -> assertThat(values).as(name).isEqualTo(expected.get(name)));
@@ -62,7 +70,7 @@ abstract class CpuScanContract extends SelectiveScanContract {
     @ParameterizedTest
     @CsvSource({"2, 37, 16", "1, 37, 16", "1, 1, 4", "1, 300, 16", "1, 16, 8", "1, 257, 32", "1, 5, 7"})
     void stepsInPlaceWithoutCheckpoints(int batch, int channels, int states) {
-        ScanCase whole = ScanCase.random(new Random(21), batch, 30, channels, states, ScanCase.ALL);
+        ScanCase whole = ScanCase.random(new Random(21), batch, 30, channels, states, options(ScanCase.ALL));
         float[] last = new float[batch * channels * states];
         float[] y = new float[whole.u().length];
         try (Arena arena = Arena.ofConfined();

@@ -56,7 +56,8 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
                 file.transposed(name + ".z"),
                 file.floats(name + ".h0"),
                 file.transposed(name + ".grad_y"),
-                new float[0]);
+                new float[0],
+                new boolean[0]);
         Map<String, double[]> expected = new LinkedHashMap<>();
         expected.put("y", doubles(file.transposed(name + ".y")));
         expected.put("lastState", doubles(file.floats(name + ".h_last")));

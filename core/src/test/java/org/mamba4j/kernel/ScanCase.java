@@ -6,7 +6,7 @@ import java.util.Set;
 
 /**
  * One selective scan, forward and backward, as dense arrays in the layouts of {@link ScanArguments}; an array of length
- * 0 is an absent optional.
+ * 0 is an absent optional. Documents begin where {@code resets} (B, L) is set.
  */
 // The arrays are the point of this record, and tests change single values of them.
 @SuppressWarnings("ArrayRecordComponent")
@@ -26,7 +26,8 @@ public record ScanCase(
         float[] z,
         float[] initialState,
         float[] gradY,
-        float[] gradLastState) {
+        float[] gradLastState,
+        boolean[] resets) {
 
     /** What a scan may have or not have. */
     public enum Option {
@@ -35,7 +36,8 @@ public record ScanCase(
         GATE,
         SOFTPLUS,
         INITIAL_STATE,
-        LAST_STATE_GRADIENT
+        LAST_STATE_GRADIENT,
+        RESETS
     }
 
     public static final Set<Option> ALL = Set.copyOf(EnumSet.allOf(Option.class));
@@ -72,7 +74,8 @@ public record ScanCase(
                 optional(random, options, Option.GATE, rows * channels),
                 optional(random, options, Option.INITIAL_STATE, batch * channels * states),
                 normal(random, rows * channels, 1),
-                optional(random, options, Option.LAST_STATE_GRADIENT, batch * channels * states));
+                optional(random, options, Option.LAST_STATE_GRADIENT, batch * channels * states),
+                options.contains(Option.RESETS) ? resets(random, rows) : new boolean[0]);
     }
 
     /** Steps {@code from} to {@code to} of this case, from another state and with another gradient of the last one. */
@@ -93,7 +96,16 @@ public record ScanCase(
                 z.length == 0 ? z : steps(z, from, to, channels),
                 newInitialState,
                 steps(gradY, from, to, channels),
-                newGradLastState);
+                newGradLastState,
+                steps(resets, from, to));
+    }
+
+    private boolean[] steps(boolean[] flags, int from, int to) {
+        boolean[] part = new boolean[flags.length == 0 ? 0 : batch * (to - from)];
+        for (int i = 0; i < batch && part.length > 0; i++) {
+            System.arraycopy(flags, i * length + from, part, i * (to - from), to - from);
+        }
+        return part;
     }
 
     private float[] steps(float[] rows, int from, int to, int width) {
@@ -106,6 +118,15 @@ public record ScanCase(
 
     private static float[] optional(Random random, Set<Option> options, Option option, int size) {
         return options.contains(option) ? normal(random, size, 1) : new float[0];
+    }
+
+    /** Beginnings of documents, some of one step, most of some dozens. */
+    static boolean[] resets(Random random, int size) {
+        boolean[] values = new boolean[size];
+        for (int i = 0; i < size; i++) {
+            values[i] = random.nextInt(i % 100 < 10 ? 2 : 40) == 0;
+        }
+        return values;
     }
 
     static float[] normal(Random random, int size, double scale) {
@@ -121,6 +142,7 @@ public record ScanCase(
     public String toString() {
         return "B=" + batch + " L=" + length + " D=" + channels + " N=" + states + (softplus ? " softplus" : "")
                 + (d.length > 0 ? " D" : "") + (deltaBias.length > 0 ? " bias" : "") + (z.length > 0 ? " z" : "")
-                + (initialState.length > 0 ? " h0" : "") + (gradLastState.length > 0 ? " dh_last" : "");
+                + (initialState.length > 0 ? " h0" : "") + (gradLastState.length > 0 ? " dh_last" : "")
+                + (resets.length > 0 ? " resets" : "");
     }
 }

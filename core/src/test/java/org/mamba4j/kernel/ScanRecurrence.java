@@ -48,7 +48,8 @@ final class ScanRecurrence {
                     int i = row * s.channels() + d;
                     ungated[t] = skip(d) * s.u()[i];
                     for (int n = 0; n < states; n++) {
-                        h[t + 1][n] = decay(i, d, n) * h[t][n] + delta(i, d) * s.b()[row * states + n] * s.u()[i];
+                        h[t + 1][n] = decay(i, d, n) * before(h, row, t, n)
+                                + delta(i, d) * s.b()[row * states + n] * s.u()[i];
                         ungated[t] += s.c()[row * states + n] * h[t + 1][n];
                     }
                     y[i] = ungated[t] * gate(i);
@@ -71,9 +72,9 @@ final class ScanRecurrence {
                         dC[j] += dy * h[t + 1][n];
                         dB[j] += dh[n] * delta(i, d) * u;
                         dU[i] += dh[n] * delta(i, d) * s.b()[j];
-                        dA[d * states + n] += dh[n] * h[t][n] * decay(i, d, n) * delta(i, d);
-                        dStep += dh[n] * (h[t][n] * decay(i, d, n) * s.a()[d * states + n] + s.b()[j] * u);
-                        dh[n] *= decay(i, d, n);
+                        dA[d * states + n] += dh[n] * before(h, row, t, n) * decay(i, d, n) * delta(i, d);
+                        dStep += dh[n] * (before(h, row, t, n) * decay(i, d, n) * s.a()[d * states + n] + s.b()[j] * u);
+                        dh[n] *= begins(row) ? 0 : decay(i, d, n);
                     }
                     dDelta[i] = dStep * (s.softplus() ? 1 / (1 + Math.exp(-biased(i, d))) : 1);
                     if (dBias.length > 0) {
@@ -96,6 +97,14 @@ final class ScanRecurrence {
         double[] values = new double[size];
         results.put(name, values);
         return values;
+    }
+
+    private boolean begins(int row) {
+        return s.resets().length > 0 && s.resets()[row];
+    }
+
+    private double before(double[][] h, int row, int t, int n) {
+        return begins(row) ? 0 : h[t][n];
     }
 
     private double biased(int i, int d) {

@@ -2,7 +2,8 @@ package org.mamba4j.torch.kernel;
 
 /**
  * silu(bias + Σ_k weight_k x_{t-K+1+k}), each channel by itself, as a differentiable operation. Every input has a
- * gradient; the last state that is returned has none.
+ * gradient, the initial state included; the last state that is returned has none. Sequences may hold several documents
+ * ({@link ConvInputs#resets}), which do not see one another.
  */
 @FunctionalInterface
 public interface CausalConv {

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.kernel;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -60,10 +61,19 @@ public final class ComposedScan implements SelectiveScan {
             Tensor decay = step.mul(in.a()).exp(); // (B, D, N)
             Tensor input = step.mul(in.u().select(1, t).unsqueeze(2))
                     .mul(in.b().select(1, t).unsqueeze(1)); // (B, D, N)
-            h = decay.mul(h).add(input);
+            h = decay.mul(forget(in, h, t)).add(input);
             ys.push_back(torch.matmul(h, in.c().select(1, t).unsqueeze(2)).squeeze(2)); // (B, D)
         }
         return new SequenceOutput(torch.stack(ys, 1), h);
+    }
+
+    /** The state (B, D, N) as step {@code t} finds it: nothing where a document begins. */
+    private static Tensor forget(ScanInputs in, Tensor h, long t) {
+        if (!in.resets().defined()) {
+            return h;
+        }
+        Tensor begins = Documents.begins(in.resets().select(1, t)); // (B)
+        return h.masked_fill(begins.unsqueeze(1).unsqueeze(2), new Scalar(0));
     }
 
     private static SequenceOutput unbound(ScanInputs in, Tensor delta, Tensor start) {
@@ -76,7 +86,7 @@ public final class ComposedScan implements SelectiveScan {
         Tensor h = start; // (B, D, N)
         TensorVector states = new TensorVector();
         for (long t = 0; t < in.u().size(1); t++) {
-            h = torch.addcmul(inputs.get(t), decays.get(t), h);
+            h = torch.addcmul(inputs.get(t), decays.get(t), forget(in, h, t));
             states.push_back(h);
         }
         Tensor c = in.c().transpose(0, 1).unsqueeze(3); // (L, B, N, 1)

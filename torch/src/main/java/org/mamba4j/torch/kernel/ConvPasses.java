@@ -32,7 +32,7 @@ final class ConvPasses {
             if (in.initialState().defined()) {
                 throw new IllegalArgumentException("an initial state is not supported here");
             }
-            operation = new CudaConv.Operation(in.x(), in.weight(), in.bias(), in.initialState());
+            operation = new CudaConv.Operation(in.x(), in.weight(), in.bias(), in.initialState(), in.resets());
             y = Tensors.emptyLike(in.x());
             gradients = ConvPasses.gradients(in);
         }

@@ -5,7 +5,6 @@ import static org.mamba4j.torch.kernel.Memory.withContiguousRows;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.CustomGradient;
@@ -16,11 +15,14 @@ import org.mamba4j.torch.cuda.StructWriter;
 
 /**
  * The causal convolution with silu on an NVIDIA GPU ({@code cuda/causal_conv.cu}); x float32 or bfloat16, parameters
- * float32. The initial state has no gradient here: training starts sequences from nothing.
+ * float32; kernels of up to 8 steps.
  */
 public final class CudaConv implements CausalConv {
-    /** Bytes of the kernels' {@code ConvParams}: 11 pointers, 9 64-bit and 3 32-bit integers, padded. */
-    private static final long PARAMETER_BYTES = 11 * 8 + 9 * 8 + 4 * 4;
+    /** Bytes of the kernels' {@code ConvParams}: 12 pointers, 9 64-bit and 3 32-bit integers, padded. */
+    private static final long PARAMETER_BYTES = 12 * 8 + 9 * 8 + 4 * 4;
+
+    /** What a thread keeps of a channel grows with it, and is in registers. */
+    private static final int MAX_WIDTH = 8;
 
     private static final int CHANNELS_PER_BLOCK = 128;
     private static final int THREADS = 256;
@@ -30,20 +32,21 @@ public final class CudaConv implements CausalConv {
 
     @Override
     public SequenceOutput apply(ConvInputs in, boolean wantState) {
-        if (in.initialState().defined() && in.initialState().requires_grad()) {
-            throw new IllegalArgumentException(
-                    "the CUDA convolution has no gradient for its initial state: detach it first");
+        if (in.weight().size(2) > MAX_WIDTH) {
+            throw new IllegalArgumentException("weight has shape " + Tensors.shape(in.weight())
+                    + ": the CUDA convolution is for kernels of at most " + MAX_WIDTH + " steps");
         }
-        List<Tensor> inputs = List.of(in.x(), in.weight(), in.bias());
+        List<Tensor> inputs = List.of(in.x(), in.weight(), in.bias(), in.initialState());
         Tensor x = withContiguousRows(in.x().detach());
         Operation operation = new Operation(
                 x,
                 dense(in.weight().detach()),
                 in.bias().defined() ? dense(in.bias().detach()) : ABSENT,
-                before(in.initialState(), x));
+                before(in.initialState(), x),
+                Documents.onGpu(in.resets()));
         Tensor y = torch.empty_like(x).contiguous();
         operation.forward(y);
-        Tensor last = wantState ? lastInputs(in) : ABSENT;
+        Tensor last = wantState ? in.lastInputs() : ABSENT;
         if (CustomGradient.wanted(inputs)) {
             Operation saved = operation.save();
             CustomGradient.apply(y, inputs, (gradY, gradients) -> saved.backward(withContiguousRows(gradY), gradients));
@@ -51,33 +54,29 @@ public final class CudaConv implements CausalConv {
         return new SequenceOutput(y, last);
     }
 
-    /** The state (B, D, K - 1) as the kernel reads it: (B, K - 1, D), of x's type. */
+    /** The state (B, D, K - 1) as the kernel reads it: (B, K - 1, D), of x's type, from a multiple of 16 bytes on. */
     private static Tensor before(Tensor state, Tensor x) {
-        return state.defined()
-                ? state.detach().transpose(1, 2).to(x.scalar_type()).contiguous()
-                : ABSENT;
+        if (!state.defined()) {
+            return state;
+        }
+        Tensor rows = state.detach().transpose(1, 2).to(x.scalar_type()).contiguous();
+        return GpuTensors.beginAligned(rows) ? rows : rows.clone();
     }
 
-    /** The last K - 1 inputs (B, D, K - 1) float32, older ones from the initial state. */
-    private static Tensor lastInputs(ConvInputs in) {
-        long wanted = in.weight().size(2) - 1;
-        Tensor x = in.x().detach().transpose(1, 2).to(ScalarType.Float); // (B, D, L)
-        Tensor earlier = in.initialState().defined()
-                ? in.initialState()
-                : Tensors.emptyLike(x, ScalarType.Float, x.size(0), x.size(1), wanted)
-                        .zero_();
-        Tensor all = torch.cat(new TensorVector(earlier, x), 2);
-        return all.narrow(2, all.size(2) - wanted, wanted).contiguous();
-    }
-
-    /** One convolution: its inputs, sizes and launches. */
-    record Operation(Tensor x, Tensor weight, Tensor bias, Tensor before) {
+    /**
+     * One convolution: its inputs, sizes and launches.
+     *
+     * @param before the inputs before the first step (B, K - 1, D), of x's type, optional
+     * @param resets as {@link ConvInputs} has them, contiguous, optional
+     */
+    record Operation(Tensor x, Tensor weight, Tensor bias, Tensor before, Tensor resets) {
         Operation save() {
             return new Operation(
                     CustomGradient.save(x),
                     CustomGradient.save(weight),
                     CustomGradient.save(bias),
-                    CustomGradient.save(before));
+                    CustomGradient.save(before),
+                    CustomGradient.save(resets));
         }
 
         void forward(Tensor y) {
@@ -85,46 +84,60 @@ public final class CudaConv implements CausalConv {
                 return;
             }
             LaunchShape shape = LaunchShape.grid(blocks(), steps(0), batch(), THREADS);
-            module().kernel("causal_conv_forward")
-                    .launch(shape, PARAMETER_BYTES, to -> write(to, y, ABSENT, List.of(), ABSENT, 0));
+            module(false)
+                    .kernel("causal_conv_forward")
+                    .launch(shape, PARAMETER_BYTES, to -> write(to, y, ABSENT, Gradients.NONE));
         }
 
+        /** Fills {@code gradients} of x, weight, bias and the initial state (B, D, K - 1); absent ones are not wanted. */
         void backward(Tensor gradY, List<Tensor> gradients) {
             if (x.numel() == 0) {
                 gradients.stream().filter(Tensor::defined).forEach(Tensor::zero_);
                 return;
             }
             int parts = batch() * steps(1);
-            Tensor gradX = gradients.get(0).defined() ? gradients.get(0) : Tensors.emptyLike(x);
-            Tensor gradWeight = gradients.get(1).defined() ? gradients.get(1) : Tensors.emptyLike(weight);
-            List<Tensor> all = List.of(gradX, gradWeight, gradients.get(2));
-            Tensor partial = Tensors.emptyLike(x, ScalarType.Float, parts, width() + 1L, x.size(2));
-            module().kernel("causal_conv_backward")
+            Tensor start = gradients.get(3);
+            Gradients all = new Gradients(
+                    gradients.get(0).defined() ? gradients.get(0) : Tensors.emptyLike(x),
+                    gradients.get(1).defined() ? gradients.get(1) : Tensors.emptyLike(weight),
+                    gradients.get(2),
+                    start.defined() ? Tensors.emptyLike(x, ScalarType.Float, before.shape()) : ABSENT,
+                    Tensors.emptyLike(x, ScalarType.Float, parts, width() + 1L, x.size(2)),
+                    parts);
+            module(start.defined())
+                    .kernel("causal_conv_backward")
                     .launch(
                             LaunchShape.grid(blocks(), steps(1), batch(), THREADS),
                             PARAMETER_BYTES,
-                            to -> write(to, ABSENT, gradY, all, partial, parts));
+                            to -> write(to, ABSENT, gradY, all));
             int sums = Math.toIntExact(Math.ceilDiv(x.size(2) * (width() + 1L), (long) SUMS_PER_BLOCK));
-            module().kernel("causal_conv_sum_parameters")
-                    .launch(
-                            LaunchShape.of(sums, THREADS),
-                            PARAMETER_BYTES,
-                            to -> write(to, ABSENT, gradY, all, partial, parts));
+            module(start.defined())
+                    .kernel("causal_conv_sum_parameters")
+                    .launch(LaunchShape.of(sums, THREADS), PARAMETER_BYTES, to -> write(to, ABSENT, gradY, all));
+            if (start.defined()) {
+                start.copy_(all.before.transpose(1, 2));
+            }
         }
 
         /** The fields of {@code ConvParams} in causal_conv.cu, in their order. */
-        private void write(StructWriter to, Tensor y, Tensor gradY, List<Tensor> gradients, Tensor partial, int parts) {
-            Tensor gradX = gradients.isEmpty() ? ABSENT : gradients.get(0);
-            to.pointer(x).pointer(before).pointer(weight).pointer(bias).absent().pointer(y);
-            to.pointer(gradY).pointer(gradX);
-            to.pointer(gradients.isEmpty() ? ABSENT : gradients.get(1));
-            to.pointer(gradients.isEmpty() ? ABSENT : gradients.get(2));
-            to.pointer(partial);
-            to.strides(x).strides(y).strides(gradY).strides(gradX);
-            int rowsAligned = CudaOptions.aligned(x, y, gradY, gradX) ? 1 : 0;
+        private void write(StructWriter to, Tensor y, Tensor gradY, Gradients g) {
+            to.pointer(x)
+                    .pointer(before)
+                    .pointer(weight)
+                    .pointer(bias)
+                    .pointer(resets)
+                    .pointer(y);
+            to.pointer(gradY)
+                    .pointer(g.x)
+                    .pointer(g.weight)
+                    .pointer(g.bias)
+                    .pointer(g.before)
+                    .pointer(g.partial);
+            to.strides(x).strides(y).strides(gradY).strides(g.x);
+            int rowsAligned = CudaOptions.aligned(x, y, gradY, g.x) ? 1 : 0;
             int weightAligned = weight.data_ptr().address() % VECTOR_BYTES == 0 ? 2 : 0;
             to.int64(x.size(1)).int32(Math.toIntExact(x.size(2)));
-            to.int32(rowsAligned + weightAligned).int32(parts);
+            to.int32(rowsAligned + weightAligned).int32(g.parts);
         }
 
         private int batch() {
@@ -140,15 +153,24 @@ public final class CudaConv implements CausalConv {
         }
 
         private int steps(int pass) {
-            int each = module().ints("causal_conv_geometry")[pass];
+            int each = module(false).ints("causal_conv_geometry")[pass];
             return Math.toIntExact(Math.ceilDiv(x.size(1), (long) each));
         }
 
-        private KernelModule module() {
+        private KernelModule module(boolean startGradient) {
             return KernelModule.load(
                     CudaConv.class,
                     "causal_conv.cu",
-                    CudaOptions.of(x).with("CONV_W", width()).with("SILU", 1).list());
+                    CudaOptions.of(x, resets)
+                            .with("CONV_W", width())
+                            .with("SILU", 1)
+                            .with("START_GRADIENT", startGradient ? 1 : 0)
+                            .list());
         }
+    }
+
+    /** Where the way back writes: {@code before} (B, K - 1, D) float32 if wanted, and {@code parts} shares of the sums. */
+    private record Gradients(Tensor x, Tensor weight, Tensor bias, Tensor before, Tensor partial, int parts) {
+        static final Gradients NONE = new Gradients(ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, 0);
     }
 }

@@ -5,6 +5,7 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.global.torch_cuda;
+import org.mamba4j.torch.Tensors;
 
 /** What all CUDA kernels of this package are compiled and launched with. */
 record CudaOptions(List<String> list) {
@@ -14,11 +15,16 @@ record CudaOptions(List<String> list) {
         list = List.copyOf(list);
     }
 
-    /** For activations of the type of {@code tensor}. */
+    /** For activations of the type of {@code tensor}, one document a sequence. */
     static CudaOptions of(Tensor tensor) {
+        return of(tensor, Tensors.absent());
+    }
+
+    /** For activations of the type of {@code tensor} and documents that begin where {@code resets} says, if it is there. */
+    static CudaOptions of(Tensor tensor, Tensor resets) {
         return new CudaOptions(List.of("--std=c++17", "-default-device"))
                 .with("IO_BF16", tensor.scalar_type().intern() == ScalarType.BFloat16 ? 1 : 0)
-                .with("RESETS", 0);
+                .with("RESETS", resets.defined() ? 1 : 0);
     }
 
     /** With the macro {@code name} defined as {@code value}. */

@@ -56,7 +56,8 @@ public final class CudaScan implements SelectiveScan {
                 dense(plain(in.deltaBias())),
                 rows(in.z()),
                 in.softplus(),
-                dense(plain(in.initialState())));
+                dense(plain(in.initialState())),
+                Documents.onGpu(in.resets()));
     }
 
     private static Tensor rows(Tensor tensor) {

@@ -36,7 +36,8 @@ final class CudaScanLaunch {
         this.length = in.u().size(1);
         this.channels = Math.toIntExact(in.u().size(2));
         this.states = Math.toIntExact(in.a().size(1));
-        this.options = CudaOptions.of(in.u()).with("STATES", states).list();
+        this.options =
+                CudaOptions.of(in.u(), in.resets()).with("STATES", states).list();
         this.forward = module("forward");
         this.forwardGeometry = Geometry.of(forward.ints("selective_scan_forward_geometry"));
         this.tiles = Math.ceilDiv(length, (long) forwardGeometry.tile);
@@ -191,7 +192,7 @@ final class CudaScanLaunch {
         Gradients g = r.gradients;
         to.pointer(in.u()).pointer(in.delta()).pointer(in.z()).pointer(in.b()).pointer(in.c());
         to.pointer(in.a()).pointer(in.d()).pointer(in.deltaBias()).pointer(in.initialState());
-        to.absent(); // reset
+        to.pointer(in.resets());
         to.pointer(r.y).pointer(r.last).pointer(r.checkpoints).pointer(r.carry).pointer(r.decay);
         to.pointer(g.y).absent(); // gradient of the last state: it has none
         to.pointer(g.u).pointer(g.delta).pointer(g.z).pointer(g.b).pointer(g.c);

@@ -12,9 +12,10 @@ import org.mamba4j.kernel.ConvArguments;
 import org.mamba4j.kernel.ConvGradients;
 import org.mamba4j.kernel.SequenceKernels;
 import org.mamba4j.torch.CustomGradient;
+import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
-/** The causal convolution with silu over core's kernels; it keeps its inputs only. */
+/** The causal convolution with silu over core's kernels, document by document; it keeps its inputs only. */
 public final class FusedConv implements CausalConv {
     private final SequenceKernels kernels;
 
@@ -27,27 +28,49 @@ public final class FusedConv implements CausalConv {
     public SequenceOutput apply(ConvInputs in, boolean wantState) {
         List<Tensor> inputs = List.of(in.x(), in.weight(), in.bias(), in.initialState());
         ConvInputs packed = new ConvInputs(
-                withContiguousRows(in.x()), dense(in.weight()), dense(in.bias()), dense(in.initialState()));
+                withContiguousRows(in.x()),
+                dense(in.weight()),
+                dense(in.bias()),
+                dense(in.initialState()),
+                in.resets());
+        long batch = in.x().size(0);
+        long channels = in.x().size(2);
+        List<Documents.Span> spans = Documents.spans(in.resets(), batch, in.x().size(1));
         Tensor y = Tensors.empty(ScalarType.Float, in.x().shape());
         Tensor last = wantState
-                ? Tensors.empty(
-                        ScalarType.Float,
-                        in.x().size(0),
-                        in.x().size(2),
-                        in.weight().size(2) - 1)
+                ? Tensors.empty(ScalarType.Float, batch, channels, in.weight().size(2) - 1)
                 : Tensors.absent();
-        forward(kernels, packed, y, last);
+        TensorScope.run(() -> {
+            ConvInputs detached = packed.map(tensor -> tensor.defined() ? tensor.detach() : tensor);
+            spans.forEach(span -> forward(kernels, detached.part(span), span.rows(y), span.end(last)));
+        });
         if (CustomGradient.wanted(inputs)) {
-            ConvInputs saved = new ConvInputs(
-                    CustomGradient.save(packed.x()),
-                    CustomGradient.save(packed.weight()),
-                    CustomGradient.save(packed.bias()),
-                    CustomGradient.save(packed.initialState()));
-            CustomGradient.apply(y, inputs, (gradY, gradients) -> backward(kernels, saved, gradY, gradients));
+            ConvInputs saved = packed.map(CustomGradient::save);
+            CustomGradient.apply(y, inputs, (gradY, gradients) -> backward(saved, spans, gradY, gradients));
         }
         return new SequenceOutput(y, last);
     }
 
+    private void backward(ConvInputs in, List<Documents.Span> spans, Tensor gradY, List<Tensor> gradients) {
+        if (spans.size() == 1 && spans.getFirst().continues()) {
+            backward(kernels, in.part(spans.getFirst()), gradY, gradients);
+            return;
+        }
+        gradients.subList(1, 4).stream().filter(Tensor::defined).forEach(Tensor::zero_);
+        for (Documents.Span span : spans) {
+            TensorScope.run(() -> {
+                Tensor gradWeight = Memory.scratch(gradients.get(1));
+                Tensor gradBias = Memory.scratch(gradients.get(2));
+                Tensor gradX = span.rows(gradients.get(0));
+                Tensor gradStart = span.start(gradients.get(3));
+                backward(kernels, in.part(span), span.rows(gradY), List.of(gradX, gradWeight, gradBias, gradStart));
+                Memory.add(gradWeight, gradients.get(1));
+                Memory.add(gradBias, gradients.get(2));
+            });
+        }
+    }
+
+    /** One document a sequence. */
     static void forward(SequenceKernels kernels, ConvInputs in, Tensor y, Tensor last) {
         kernels.convForward(arguments(in)
                 .y(rows("y", y))
@@ -55,7 +78,7 @@ public final class FusedConv implements CausalConv {
                 .build());
     }
 
-    /** Fills {@code gradients}, in the order of {@link ConvInputs}; absent ones are not wanted. */
+    /** One document a sequence. Fills {@code gradients}, in the order of {@link ConvInputs}; absent ones are not wanted. */
     static void backward(SequenceKernels kernels, ConvInputs in, Tensor gradY, List<Tensor> gradients) {
         kernels.convBackward(
                 arguments(in).build(),

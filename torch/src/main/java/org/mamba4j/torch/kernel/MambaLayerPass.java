@@ -240,7 +240,8 @@ public final class MambaLayerPass {
         Tensor gradWeight = Tensors.emptyLike(weights.convWeight.value()); // (D, 1, K)
         Tensor gradConvBias = weights.convBias.value().defined() ? Tensors.emptyLike(weights.convBias.value()) : ABSENT;
         conv(half(saved.halves, 0, batch))
-                .backward(sequences(gradU, batch), List.of(half(gradHalves, 0, batch), gradWeight, gradConvBias));
+                .backward(
+                        sequences(gradU, batch), List.of(half(gradHalves, 0, batch), gradWeight, gradConvBias, ABSENT));
         Products.put(gradWeight, weights.convWeight.gradient(), add);
         if (gradConvBias.defined()) {
             Products.put(gradConvBias, weights.convBias.gradient(), add);
@@ -248,7 +249,7 @@ public final class MambaLayerPass {
     }
 
     private CudaConv.Operation conv(Tensor x) {
-        return new CudaConv.Operation(x, weights.convWeight.value(), weights.convBias.value(), ABSENT);
+        return new CudaConv.Operation(x, weights.convWeight.value(), weights.convBias.value(), ABSENT, ABSENT);
     }
 
     private ScanInputs scanInputs(Tensor halves, Tensor u, Tensor selection, Tensor delta, Tensor a, long batch) {

@@ -23,6 +23,18 @@ final class Memory {
         return tensor.defined() && !tensor.is_contiguous() ? tensor.contiguous() : tensor;
     }
 
+    /** Room for a share of the sum {@code tensor}; absent stays absent. */
+    static Tensor scratch(Tensor tensor) {
+        return tensor.defined() ? Tensors.emptyLike(tensor) : tensor;
+    }
+
+    /** Adds a share to its sum, if there are any. */
+    static void add(Tensor share, Tensor sum) {
+        if (sum.defined()) {
+            sum.add_(share);
+        }
+    }
+
     /** A tensor (B, L, C) as rows; absent stays absent. */
     static Rows rows(String what, Tensor tensor) {
         if (!tensor.defined()) {

@@ -18,6 +18,8 @@ import org.mamba4j.torch.Tensors;
  * @param z gate (B, L, D), optional
  * @param softplus whether delta (with its bias) goes through softplus
  * @param initialState state before the first step (B, D, N), optional
+ * @param resets nonzero where a document begins (B, L), uint8 or bool, optional: the state before such a step is
+ *     nothing, whatever came before, the initial state included; it has no gradient
  */
 public record ScanInputs(
         Tensor u,
@@ -29,10 +31,11 @@ public record ScanInputs(
         Tensor deltaBias,
         Tensor z,
         boolean softplus,
-        Tensor initialState) {
+        Tensor initialState,
+        Tensor resets) {
     private static final long ANY = -1;
 
-    /** @throws IllegalArgumentException if a shape does not fit, naming the tensor and both shapes */
+    /** @throws IllegalArgumentException if a shape or the type of the resets does not fit, naming the tensor and both */
     public ScanInputs {
         Tensors.checkShape("u", u, ANY, ANY, ANY);
         long batch = u.size(0);
@@ -47,6 +50,22 @@ public record ScanInputs(
         checkOptional("deltaBias", deltaBias, channels);
         checkOptional("z", z, batch, length, channels);
         checkOptional("initialState", initialState, batch, channels, states);
+        Documents.check(resets, batch, length);
+    }
+
+    /** Of one document a sequence. */
+    public ScanInputs(
+            Tensor u,
+            Tensor delta,
+            Tensor a,
+            Tensor b,
+            Tensor c,
+            Tensor d,
+            Tensor deltaBias,
+            Tensor z,
+            boolean softplus,
+            Tensor initialState) {
+        this(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, Tensors.absent());
     }
 
     /** The inputs that there must be; no softplus. */
@@ -57,27 +76,47 @@ public record ScanInputs(
 
     /** With a skip connection of weight {@code d} (D). */
     public ScanInputs withSkip(Tensor d) {
-        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
     }
 
     /** With {@code deltaBias} (D) added to delta. */
     public ScanInputs withDeltaBias(Tensor deltaBias) {
-        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
     }
 
     /** With the output multiplied by silu of {@code z} (B, L, D). */
     public ScanInputs withGate(Tensor z) {
-        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
     }
 
     /** With delta put through softplus, or not. */
     public ScanInputs withSoftplus(boolean softplus) {
-        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
     }
 
     /** From {@code initialState} (B, D, N) on; absent for zeros. */
     public ScanInputs from(Tensor initialState) {
-        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState);
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
+    }
+
+    /** With documents that begin where {@code resets} (B, L) is nonzero; absent for one a sequence. */
+    public ScanInputs withResets(Tensor resets) {
+        return new ScanInputs(u, delta, a, b, c, d, deltaBias, z, softplus, initialState, resets);
+    }
+
+    /** The steps of {@code span} alone, as one document. */
+    ScanInputs part(Documents.Span span) {
+        return new ScanInputs(
+                span.rows(u),
+                span.rows(delta),
+                a,
+                span.rows(b),
+                span.rows(c),
+                d,
+                deltaBias,
+                span.rows(z),
+                softplus,
+                span.start(initialState));
     }
 
     /** Each tensor replaced by what {@code change} makes of it; absent ones are given too. */
@@ -92,7 +131,8 @@ public record ScanInputs(
                 change.apply(deltaBias),
                 change.apply(z),
                 softplus,
-                change.apply(initialState));
+                change.apply(initialState),
+                change.apply(resets));
     }
 
     static void checkOptional(String what, Tensor tensor, long... shape) {

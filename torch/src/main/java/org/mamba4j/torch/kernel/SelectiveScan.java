@@ -3,7 +3,8 @@ package org.mamba4j.torch.kernel;
 /**
  * The selective scan of Mamba (arXiv 2312.00752, section 3.2) as a differentiable operation; the recurrence is stated at
  * {@link org.mamba4j.kernel.SequenceKernels}. Every input has a gradient, the initial state included; the last state
- * that is returned has none, so a sequence that is cut is trained by truncated backpropagation.
+ * that is returned has none, so a sequence that is cut is trained by truncated backpropagation. Sequences may hold several
+ * documents ({@link ScanInputs#resets}), which do not see one another.
  */
 @FunctionalInterface
 public interface SelectiveScan {

@@ -2,6 +2,7 @@ package org.mamba4j.torch.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.mamba4j.torch.kernel.DifferentiableScanTest.backward;
+import static org.mamba4j.torch.kernel.DifferentiableScanTest.flags;
 import static org.mamba4j.torch.kernel.DifferentiableScanTest.leaf;
 import static org.mamba4j.torch.kernel.DifferentiableScanTest.random;
 
@@ -31,9 +32,10 @@ class DifferentiableConvTest {
                 };
                 boolean bias = random.nextBoolean();
                 boolean state = random.nextBoolean();
+                boolean packed = random.nextBoolean();
                 long content = random.nextLong();
-                List<Tensor> expected = run(COMPOSED, sizes, bias, state, new Random(content));
-                List<Tensor> actual = run(FUSED, sizes, bias, state, new Random(content));
+                List<Tensor> expected = run(COMPOSED, sizes, bias, state, packed, new Random(content));
+                List<Tensor> actual = run(FUSED, sizes, bias, state, packed, new Random(content));
                 assertThat(actual).hasSameSizeAs(expected);
                 for (int result = 0; result < expected.size(); result++) {
                     String what = "seed " + seed + " #" + i + " result " + result;
@@ -44,7 +46,8 @@ class DifferentiableConvTest {
     }
 
     /** y, the last state and the gradients of all leaves; x is a column block of a wider tensor. */
-    private static List<Tensor> run(CausalConv conv, long[] sizes, boolean withBias, boolean withState, Random random) {
+    private static List<Tensor> run(
+            CausalConv conv, long[] sizes, boolean withBias, boolean withState, boolean packed, Random random) {
         long b = sizes[0];
         long l = sizes[1];
         long d = sizes[2];
@@ -58,7 +61,8 @@ class DifferentiableConvTest {
                         xz.split(d, 2).get(0),
                         weight,
                         withBias ? bias : Tensors.absent(),
-                        withState ? state : Tensors.absent()),
+                        withState ? state : Tensors.absent(),
+                        packed ? flags(random, b, l) : Tensors.absent()),
                 true);
         backward(out.y(), random(random, b, l, d));
         List<Tensor> results = new ArrayList<>(List.of(out.y(), out.lastState(), xz.grad(), weight.grad()));

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorVector;
@@ -30,6 +31,8 @@ import org.mamba4j.torch.Tensors;
 class DifferentiableScanTest {
     private static final List<String> SEQUENCES = List.of("u", "delta", "B", "C", "z");
     private static final List<String> INPUTS = List.of("u", "delta", "A", "B", "C", "D", "delta_bias", "z", "h0");
+    private static final int RESETS = 9; // present or not, after the inputs
+    private static final float RESET_RATE = 0.2f;
 
     enum Form {
         SLICES,
@@ -110,7 +113,7 @@ class DifferentiableScanTest {
             long d = 1L + random.nextInt(20);
             long n = 1L + random.nextInt(18);
             boolean softplus = random.nextBoolean();
-            boolean[] present = new boolean[INPUTS.size()];
+            boolean[] present = new boolean[INPUTS.size() + 1];
             for (int k = 0; k < present.length; k++) {
                 present[k] = k < 5 || random.nextBoolean();
             }
@@ -144,6 +147,7 @@ class DifferentiableScanTest {
         // A step size below 0 lets the state grow without bound: without softplus nothing else keeps it from that.
         Tensor delta = softplus ? parts.get(0) : parts.get(0).abs();
         Tensor shift = softplus ? bias : bias.abs();
+        Tensor resets = flags(random, b, l);
         SequenceOutput out = form.scan()
                 .apply(
                         new ScanInputs(
@@ -156,7 +160,8 @@ class DifferentiableScanTest {
                                 present[6] ? shift : none,
                                 present[7] ? halves.get(1) : none,
                                 softplus,
-                                present[8] ? h0 : none),
+                                present[8] ? h0 : none,
+                                present[RESETS] ? resets : none),
                         true);
         backward(out.y(), random(random, b, l, d));
         List<Tensor> results = new ArrayList<>(List.of(out.y(), out.lastState()));
@@ -219,6 +224,37 @@ class DifferentiableScanTest {
 
     @ParameterizedTest
     @EnumSource
+    void badValuesStayInTheirDocument(Form form) {
+        Random random = new Random(3);
+        Tensor u = random(random, 1, 9, 3);
+        Tensor delta = random(random, 1, 9, 3);
+        Tensor a = random(random, 3, 4).exp().neg();
+        Tensor b = random(random, 1, 9, 4);
+        Tensor resets = Tensors.zeros(1, 9).to(ScalarType.Bool);
+        resets.narrow(1, 4, 1).logical_not_();
+        ScanInputs clean = ScanInputs.of(u, delta, a, b, b).withSoftplus(true).withResets(resets);
+        Tensor expected = form.scan().apply(clean, false).y().narrow(1, 4, 5).clone();
+        u.narrow(1, 2, 1).fill_(new Scalar(Float.NaN));
+        Golden.assertClose("y", form.scan().apply(clean, false).y().narrow(1, 4, 5), expected, 0);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void resetsThatDoNotFitAreNamed(Form form) {
+        Tensor x = Tensors.zeros(2, 5, 3);
+        Tensor b = Tensors.zeros(2, 5, 4);
+        ScanInputs inputs = ScanInputs.of(x, x, Tensors.zeros(3, 4), b, b);
+        assertThatThrownBy(() ->
+                        form.scan().apply(inputs.withResets(Tensors.zeros(5, 2).to(ScalarType.Bool)), false))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("resets has shape [5, 2], wanted [2, 5]");
+        assertThatThrownBy(() -> form.scan().apply(inputs.withResets(Tensors.zeros(2, 5)), false))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("resets is Float, wanted uint8 or bool");
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void whatDoesNotFitIsNamed(Form form) {
         Tensor x = Tensors.zeros(2, 5, 3);
         Tensor b = Tensors.zeros(2, 5, 4);
@@ -263,6 +299,11 @@ class DifferentiableScanTest {
         Tensor leaf = random(random, shape);
         leaf.requires_grad_(true);
         return leaf;
+    }
+
+    /** Some set, bool. */
+    static Tensor flags(Random random, long... shape) {
+        return random(random, shape).lt(new Scalar(2 * RESET_RATE - 1));
     }
 
     static Tensor random(Random random, long... shape) {

@@ -27,6 +27,9 @@
 #ifndef RESETS
 #define RESETS 0
 #endif
+#ifndef START_GRADIENT                              // whether `before` has a gradient: a register more, where there is none to spare
+#define START_GRADIENT 0
+#endif
 #ifndef CONV_STEPS
 #define CONV_STEPS 32
 #endif
@@ -49,6 +52,7 @@ struct ConvParams {
     const io_t *dout;                               // (batch,L,D), backward only from here
     io_t *dx;                                       // (batch,L,D)
     float *dweight, *dbias;                         // (D,W), (D); the latter may be null
+    float *dbefore;                                 // (batch,W-1,D); used if START_GRADIENT
     float *partial;                                 // (parts,W+1,D) workspace
     i64 xB, xL, outB, outL, doutB, doutL, dxB, dxL;
     i64 L;
@@ -152,6 +156,7 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
         for (int k = 0; k < W; k++)
 #pragma unroll
             for (int i = 0; i < V; i++) dx[k][i] = 0.f;
+        const bool first = from == 0;
         int reach = W - 1;                          // how many earlier inputs the newest output sees
         // Inputs of the rows that own steps' gradients flow through: W - 1 past the own ones.
         const int rows = (int) min((i64) (BACK_STEPS + W - 1), p.L - from);
@@ -199,6 +204,11 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
                 }
                 const bool done = s >= W - 1 && s < BACK_STEPS + W - 1 && from + s - (W - 1) < p.L;
                 store<V>(to, dx[0], done ? valid : 0, p.aligned & 1);
+                if (START_GRADIENT && first && s < W - 1) {         // dx[0] is of the input W - 1 steps back: before the start
+#pragma unroll
+                    for (int i = 0; i < V; i++)
+                        if (i < valid) p.dbefore[(b * (W - 1) + s) * p.D + c + i] = dx[0][i];
+                }
             }
         }
     }
