@@ -30,6 +30,10 @@ final class Driver {
             LIBRARY.function("cuFuncSetAttribute", POINTER, INT, INT);
     private static final MethodHandle LAUNCH_KERNEL =
             LIBRARY.function("cuLaunchKernelEx", POINTER, POINTER, POINTER, POINTER);
+    private static final MethodHandle CONTEXT_GET_CURRENT = LIBRARY.function("cuCtxGetCurrent", POINTER);
+    private static final MethodHandle CONTEXT_SET_CURRENT = LIBRARY.function("cuCtxSetCurrent", POINTER);
+    private static final MethodHandle PRIMARY_CONTEXT_RETAIN =
+            LIBRARY.function("cuDevicePrimaryCtxRetain", POINTER, INT);
     private static final MethodHandle STREAM_BEGIN_CAPTURE = LIBRARY.function("cuStreamBeginCapture_v2", POINTER, INT);
     private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", POINTER, POINTER);
     private static final MethodHandle GRAPH_INSTANTIATE =
@@ -54,6 +58,23 @@ final class Driver {
     private static final int CAPTURE_MODE_RELAXED = 2;
 
     private Driver() {}
+
+    /**
+     * Makes the context that libtorch uses this thread's, unless it has one. Threads of libtorch's own, such as those that
+     * run gradients, have none before their first call of the CUDA runtime, which may come after ours.
+     */
+    static void useContext(int device) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment context = arena.allocate(POINTER);
+            check("cuCtxGetCurrent", (int) CONTEXT_GET_CURRENT.invokeExact(context));
+            if (context.get(POINTER, 0).address() == 0) {
+                check("cuDevicePrimaryCtxRetain", (int) PRIMARY_CONTEXT_RETAIN.invokeExact(context, device));
+                check("cuCtxSetCurrent", (int) CONTEXT_SET_CURRENT.invokeExact(context.get(POINTER, 0)));
+            }
+        } catch (Throwable e) {
+            throw rethrow(e);
+        }
+    }
 
     /** Loads machine code (a CUBIN) into the current context; it stays there as long as the process. */
     static MemorySegment loadModule(byte[] cubin) {

@@ -28,6 +28,7 @@ public final class KernelModule {
      * @param options for example {@code -DSTATE=16}; part of what identifies the module
      */
     public static KernelModule load(Class<?> owner, String file, List<String> options) {
+        Driver.useContext(torch_cuda.current_device());
         Key key = new Key(owner, file, List.copyOf(options), torch_cuda.current_device());
         return LOADED.computeIfAbsent(key, KernelModule::open);
     }
