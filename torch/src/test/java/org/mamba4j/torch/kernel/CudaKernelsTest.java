@@ -2,7 +2,12 @@ package org.mamba4j.torch.kernel;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -17,6 +22,7 @@ import org.mamba4j.kernel.ScanCase;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.cuda.KernelModule;
 
 /**
  * The contracts of scan and convolution on a GPU, in float32 and bfloat16, and sizes that only a GPU is used for. Skipped
@@ -35,6 +41,30 @@ class CudaKernelsTest {
     static void needsGpu() {
         Torch.load();
         assumeTrue(torch.hasCUDA() && torch.cuda_is_available(), "skipped: no CUDA device");
+        compileAhead();
+    }
+
+    /** The scan's kernels, which take most of the time otherwise, on all cores. */
+    private static void compileAhead() {
+        List<CudaOptions> variants = TensorScope.call(() -> {
+            List<CudaOptions> options = new ArrayList<>();
+            for (Placement place : List.of(FLOAT, BFLOAT16)) {
+                Tensor activations = Tensors.zeros(1).to(place.type());
+                for (int states : STATES) {
+                    options.add(CudaOptions.of(activations, Tensors.zeros(1)).with("STATES", states));
+                    options.add(CudaOptions.of(activations).with("STATES", states));
+                }
+            }
+            return options;
+        });
+        variants.stream()
+                .flatMap(options -> Stream.of("forward", "carry", "backward").map(pass -> Map.entry(pass, options)))
+                .toList()
+                .parallelStream()
+                .forEach(module -> KernelModule.load(
+                        CudaScan.class,
+                        "selective_scan_" + module.getKey() + ".cu",
+                        module.getValue().list()));
     }
 
     /** The greatest of {@code few} that is at most {@code usual}. */
@@ -189,7 +219,7 @@ class CudaKernelsTest {
 
         private static Tensor beginning(long at) {
             Tensor flags = Tensors.empty(ScalarType.Byte, 1, LENGTH).zero_();
-            flags.narrow(1, at, 1).add_(new org.bytedeco.pytorch.Scalar(1));
+            flags.narrow(1, at, 1).add_(new Scalar(1));
             return Tensors.on("cuda", flags);
         }
     }
