@@ -114,9 +114,15 @@ final class Lanes {
         MEMORY.set(FLOAT, address, value);
     }
 
-    /** Sets {@code floats} floats to zero. */
+    /** Sets {@code floats} floats to zero; not by a slice of memory, which would be an object for every call. */
     static void clear(long address, long floats) {
-        MEMORY.asSlice(address, floats * Float.BYTES).fill((byte) 0);
+        long vectors = floats / COUNT;
+        for (long i = 0; i < vectors; i++) {
+            store(zero(), address + i * COUNT * Float.BYTES);
+        }
+        for (long i = vectors * COUNT; i < floats; i++) {
+            put(address + i * Float.BYTES, 0);
+        }
     }
 
     static void copy(long from, long to, long bytes) {
