@@ -4,14 +4,18 @@ import static org.mamba4j.kernel.Check.present;
 
 /** What can only be checked when a kernel is run: that its outputs are there, and checkpoints of its own size. */
 public final class Runs {
+    /** Made once: a kernel's call makes no objects. */
+    private static final Check SCAN = new Check(ScanArguments.OPERATION);
+
+    private static final Check CONV = new Check(ConvArguments.OPERATION);
+
     private Runs() {}
 
     /** @throws IllegalArgumentException if y is absent or the checkpoints have the wrong size */
     public static void checkForward(SequenceKernels kernels, ScanArguments arguments) {
-        Check check = new Check(ScanArguments.OPERATION);
-        check.require(arguments.y().isPresent() || arguments.u().isEmpty(), "y is absent");
+        SCAN.require(arguments.y().isPresent() || arguments.u().isEmpty(), "y is absent");
         if (present(arguments.checkpoints())) {
-            check.writableDense("checkpoints", arguments.checkpoints(), checkpointFloats(kernels, arguments));
+            SCAN.writableDense("checkpoints", arguments.checkpoints(), checkpointFloats(kernels, arguments));
         }
     }
 
@@ -24,8 +28,7 @@ public final class Runs {
 
     /** @throws IllegalArgumentException if y is absent */
     public static void checkForward(ConvArguments arguments) {
-        new Check(ConvArguments.OPERATION)
-                .require(arguments.y().isPresent() || arguments.x().isEmpty(), "y is absent");
+        CONV.require(arguments.y().isPresent() || arguments.x().isEmpty(), "y is absent");
     }
 
     /** @throws IllegalArgumentException if the gradients do not fit the arguments */
