@@ -74,7 +74,7 @@ class SeveralProcessesTest {
 
         String errors() throws IOException {
             return Files.readString(errors)
-                    .replaceAll("(?m)^WARNING: Using incubator modules.*\\R", "")
+                    .replaceAll("(?m)^(WARNING: Using incubator modules|(NOTE: )?Picked up ).*\\R", "")
                     .strip();
         }
     }
