@@ -259,6 +259,11 @@ public record MambaConfig(
     }
 
     @Override
+    public MambaConfig mamba() {
+        return this;
+    }
+
+    @Override
     public String modelType() {
         return MODEL_TYPE;
     }

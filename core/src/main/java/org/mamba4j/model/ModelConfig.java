@@ -21,6 +21,9 @@ public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
     /** Greatest config.json that is read, in bytes. */
     long MAX_FILE_BYTES = 1 << 20;
 
+    /** The configuration of its blocks: itself, or that of the Mamba which it extends. */
+    MambaConfig mamba();
+
     /** Name of the family as {@code model_type} of config.json has it, for example {@code mamba}. */
     String modelType();
 

@@ -119,10 +119,7 @@ public final class JavaLanguageModel implements LanguageModel {
 
     /** The configuration of the blocks. */
     MambaConfig mamba() {
-        return switch (config) {
-            case MambaConfig mamba -> mamba;
-            case MemMambaConfig memory -> memory.mamba();
-        };
+        return config.mamba();
     }
 
     /** Activations of the memories for {@code length} tokens, of none if the model has no memory. */

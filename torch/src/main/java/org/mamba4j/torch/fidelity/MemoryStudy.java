@@ -8,8 +8,6 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
-import org.mamba4j.model.MambaConfig;
-import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -186,10 +184,7 @@ public record MemoryStudy(List<Integer> lags, List<Layer> layers, List<List<Doub
         }
 
         private MemoryStudy result() {
-            int channels = switch (network.config()) {
-                case MambaConfig mamba -> mamba.dInner();
-                case MemMambaConfig memory -> memory.mamba().dInner();
-            };
+            int channels = network.config().mamba().dInner();
             List<Layer> layers = new ArrayList<>();
             List<List<Double>> explained = new ArrayList<>();
             for (int m = 0; m < influence.length; m++) {

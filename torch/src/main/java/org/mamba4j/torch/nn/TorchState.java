@@ -59,7 +59,7 @@ final class TorchState implements State, Carry {
         this.config = config;
         this.fingerprint = fingerprint;
         this.device = device;
-        MambaConfig mamba = mambaOf(config);
+        MambaConfig mamba = config.mamba();
         try (TensorScope scope = new TensorScope()) {
             for (int i = 0; i < config.nLayer(); i++) {
                 layers.add(new Layer(
@@ -72,13 +72,6 @@ final class TorchState implements State, Carry {
 
     private Tensor zeros(long... shape) {
         return Tensors.on(device, Tensors.zeros(shape));
-    }
-
-    private static MambaConfig mambaOf(ModelConfig config) {
-        return switch (config) {
-            case MambaConfig mamba -> mamba;
-            case MemMambaConfig memory -> memory.mamba();
-        };
     }
 
     @Override
