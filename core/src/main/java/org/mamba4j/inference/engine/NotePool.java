@@ -7,6 +7,7 @@ import java.util.List;
 import org.mamba4j.UserError;
 import org.mamba4j.kernel.NoteTable;
 import org.mamba4j.kernel.Rows;
+import org.mamba4j.memory.NotePosition;
 import org.mamba4j.memory.NoteRanking;
 import org.mamba4j.memory.Replacement;
 import org.mamba4j.model.MemoryConfig;
@@ -16,9 +17,6 @@ import org.mamba4j.model.MemoryConfig;
  * filled when the chunk is complete. All but the ranking lies in the state's own tensors.
  */
 final class NotePool {
-    private static final int POSITION_BITS = 20;
-    private static final long LOW = (1L << POSITION_BITS) - 1;
-
     private final MemoryConfig memory;
     private final String name;
     private final NoteRanking ranking;
@@ -69,7 +67,7 @@ final class NotePool {
         ranking.clear();
         table.setCount(0);
         for (int i = 0; i < memory.greatestPool(); i++) {
-            setPosition(i, -1, -1);
+            setPosition(i, NotePosition.NONE, NotePosition.NONE);
         }
     }
 
@@ -141,7 +139,7 @@ final class NotePool {
         for (int i = 0; i < ranking.size(); i++) {
             float a = ranking.importance(i);
             importance.setAtIndex(JAVA_FLOAT, i, a);
-            setPosition(i, (float) (ranking.position(i) >> POSITION_BITS), (float) (ranking.position(i) & LOW));
+            setPosition(i, NotePosition.high(ranking.position(i)), NotePosition.low(ranking.position(i)));
             logGates.memory().setAtIndex(JAVA_FLOAT, i, (float) logSigmoid(a));
         }
         table.setCount(ranking.size());
@@ -164,11 +162,11 @@ final class NotePool {
         ranking.clear();
         ranking.limit(memory.greatestPool());
         for (int i = 0; i < memory.greatestPool(); i++) {
-            long high = (long) position.getAtIndex(JAVA_FLOAT, 2L * i);
-            long at = (high << POSITION_BITS) + (long) position.getAtIndex(JAVA_FLOAT, 2L * i + 1);
-            if (high < 0) {
+            float high = position.getAtIndex(JAVA_FLOAT, 2L * i);
+            if ((long) high < 0) {
                 break;
             }
+            long at = NotePosition.of(high, position.getAtIndex(JAVA_FLOAT, 2L * i + 1));
             if (at < 0 || at >= committed) {
                 throw damaged(
                         source,

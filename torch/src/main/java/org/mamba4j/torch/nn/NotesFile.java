@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.mamba4j.UserError;
 import org.mamba4j.inference.StateSnapshot;
+import org.mamba4j.memory.NotePosition;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
 
@@ -16,9 +17,6 @@ import org.mamba4j.model.MemoryConfig;
  * @param tokensSeen tokens that the sequence has read
  */
 record NotesFile(MemMambaConfig config, long tokensSeen) {
-    private static final int POSITION_BITS = 20;
-    private static final long LOW = (1L << POSITION_BITS) - 1;
-
     /** The notes of all layers by the names of their tensors. */
     Map<String, float[]> write(Map<Integer, LayerNotes> notes) {
         StateSnapshot snapshot = StateSnapshot.zeros(config, tokensSeen);
@@ -56,10 +54,10 @@ record NotesFile(MemMambaConfig config, long tokensSeen) {
 
     private float[] positions(LayerNotes notes) {
         float[] all = new float[2 * config.memory().greatestPool()];
-        Arrays.fill(all, -1);
+        Arrays.fill(all, NotePosition.NONE);
         for (int i = 0; i < notes.held(); i++) {
-            all[2 * i] = notes.positions()[i] >> POSITION_BITS;
-            all[2 * i + 1] = notes.positions()[i] & LOW;
+            all[2 * i] = NotePosition.high(notes.positions()[i]);
+            all[2 * i + 1] = NotePosition.low(notes.positions()[i]);
         }
         return all;
     }
@@ -150,7 +148,7 @@ record NotesFile(MemMambaConfig config, long tokensSeen) {
         }
         long[] positions = new long[held];
         for (int i = 0; i < held; i++) {
-            positions[i] = ((long) parts[2 * i] << POSITION_BITS) + (long) parts[2 * i + 1];
+            positions[i] = NotePosition.of(parts[2 * i], parts[2 * i + 1]);
             if (positions[i] < 0 || positions[i] >= committed) {
                 throw new UserError(file + ": the state's tensor \"" + name + "\" has a note of token " + positions[i]
                         + ", but only those before " + committed + " can be in a pool after " + tokensSeen
