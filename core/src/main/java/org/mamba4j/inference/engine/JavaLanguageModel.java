@@ -11,6 +11,7 @@ import java.util.stream.IntStream;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.Requests;
 import org.mamba4j.inference.State;
 import org.mamba4j.kernel.Kernels;
 import org.mamba4j.kernel.Matrix;
@@ -157,17 +158,7 @@ public final class JavaLanguageModel implements LanguageModel {
 
     @Override
     public State loadState(Path file) {
-        JavaState state = new JavaState(this);
-        boolean read = false;
-        try {
-            state.load(file);
-            read = true;
-            return state;
-        } finally {
-            if (!read) {
-                state.close();
-            }
-        }
+        return Requests.loaded(new JavaState(this), state -> state.load(file));
     }
 
     @Override
@@ -178,7 +169,7 @@ public final class JavaLanguageModel implements LanguageModel {
     @Override
     public void step(State state, int token) {
         JavaState own = own(state);
-        checkToken(token, 0);
+        Requests.checkToken(token, vocabSize());
         enter();
         try {
             step(own, token);
@@ -197,9 +188,7 @@ public final class JavaLanguageModel implements LanguageModel {
     @Override
     public void logits(State state, float[] target) {
         JavaState own = own(state);
-        if (own.tokensSeen() == 0) {
-            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
-        }
+        Requests.checkHasRead(own);
         enter();
         try {
             Scores buffer = logits.take();
@@ -216,13 +205,9 @@ public final class JavaLanguageModel implements LanguageModel {
 
     @Override
     public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
-        if (from < 0 || from > tokens.length) {
-            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
-        }
+        Requests.checkFrom(from, tokens);
         JavaState own = own(state);
-        for (int i = 0; i < tokens.length; i++) {
-            checkToken(tokens[i], i);
-        }
+        Requests.checkTokens(tokens, vocabSize());
         enter();
         try {
             int start = 0;
@@ -317,18 +302,11 @@ public final class JavaLanguageModel implements LanguageModel {
         }
     }
 
-    private void checkToken(int token, int index) {
-        if (token < 0 || token >= vocabSize()) {
-            throw new UserError("token " + token + " at index " + index + " is outside the model's vocabulary of "
-                    + vocabSize() + ": was the text encoded with this model's tokenizer?");
-        }
-    }
-
     private JavaState own(State state) {
         if (state instanceof JavaState own && own.isOf(this)) {
             return own;
         }
-        throw new IllegalArgumentException("this state was made by another model");
+        throw Requests.foreignState();
     }
 
     private void enter() {

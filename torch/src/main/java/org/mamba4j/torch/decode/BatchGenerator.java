@@ -7,6 +7,7 @@ import java.util.function.Supplier;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.GenerationOptions;
+import org.mamba4j.inference.Requests;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
@@ -95,7 +96,8 @@ public final class BatchGenerator implements AutoCloseable {
                 throw new UserError("prompt " + i + " of " + prompts.size()
                         + " is empty: the model needs at least one token to continue");
             }
-            model.checkTokens(prompts.get(i), "prompt " + i + ": ");
+            Requests.checkTokens(
+                    "prompt " + i + ": ", prompts.get(i), model.config().vocabSize());
         }
     }
 

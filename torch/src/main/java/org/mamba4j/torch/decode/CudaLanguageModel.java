@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.Requests;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.Devices;
@@ -93,7 +94,7 @@ public final class CudaLanguageModel implements LanguageModel {
             return;
         }
         CudaState own = own(state);
-        model.checkTokens(one, "");
+        Requests.checkToken(token, vocabSize());
         compute("step", () -> {
             Tensor ids = Tensors.on(model.device(), Tensors.ofTokens(one, 0, 1).to(ScalarType.Int));
             model.tokens()
@@ -107,9 +108,7 @@ public final class CudaLanguageModel implements LanguageModel {
     @Override
     public float[] logits(State state) {
         CudaState own = own(state);
-        if (own.tokensSeen() == 0) {
-            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
-        }
+        Requests.checkHasRead(own);
         return compute("logits", () -> {
             Tensor normed = own.content().hidden().to(model.sizes().type()); // (1, d)
             float[] logits = Tensors.toFloats(model.prompt().logits(normed));
@@ -120,9 +119,7 @@ public final class CudaLanguageModel implements LanguageModel {
 
     @Override
     public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
-        if (from < 0 || from > tokens.length) {
-            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
-        }
+        Requests.checkFrom(from, tokens);
         int rows = Math.max(1, SCORED_AT_ONCE / vocabSize());
         read(state, tokens, (start, x) -> {
             int end = start + Math.toIntExact(x.size(1));
@@ -145,17 +142,7 @@ public final class CudaLanguageModel implements LanguageModel {
 
     @Override
     public State loadState(Path file) {
-        CudaState state = new CudaState(config(), fingerprint, model.device());
-        boolean read = false;
-        try {
-            state.load(file);
-            read = true;
-            return state;
-        } finally {
-            if (!read) {
-                state.close();
-            }
-        }
+        return Requests.loaded(new CudaState(config(), fingerprint, model.device()), state -> state.load(file));
     }
 
     @Override
@@ -175,7 +162,7 @@ public final class CudaLanguageModel implements LanguageModel {
 
     private void read(State state, int[] tokens, ChunkConsumer consumer) {
         CudaState own = own(state);
-        model.checkTokens(tokens, "");
+        Requests.checkTokens(tokens, vocabSize());
         for (int from = 0; from < tokens.length; from += CHUNK) {
             int start = from;
             int length = Math.min(CHUNK, tokens.length - from);
@@ -194,7 +181,7 @@ public final class CudaLanguageModel implements LanguageModel {
         if (state instanceof CudaState own && own.isOf(fingerprint, model.device())) {
             return own;
         }
-        throw new IllegalArgumentException("this state was made by another model");
+        throw Requests.foreignState();
     }
 
     private <T> T compute(String operation, Supplier<T> computation) {

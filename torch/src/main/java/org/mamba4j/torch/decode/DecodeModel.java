@@ -49,20 +49,6 @@ record DecodeModel(DecodeSizes sizes, String device, DecodeWeights weights, Prom
         return sizes.config();
     }
 
-    /**
-     * @param where begins the message
-     * @throws UserError if a token is outside the vocabulary
-     */
-    void checkTokens(int[] tokens, String where) {
-        for (int i = 0; i < tokens.length; i++) {
-            if (tokens[i] < 0 || tokens[i] >= config().vocabSize()) {
-                throw new UserError(where + "token " + tokens[i] + " at index " + i
-                        + " is outside the model's vocabulary of " + config().vocabSize()
-                        + ": was the text encoded with this model's tokenizer?");
-            }
-        }
-    }
-
     /** Makes the output of the last block at the last position, of {@code x} (B, L, d), the state's hidden output. */
     void keepHidden(Tensor x, DecodeState state) {
         TensorScope.run(() -> {

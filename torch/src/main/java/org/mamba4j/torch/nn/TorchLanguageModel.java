@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.Requests;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.Devices;
@@ -85,17 +86,13 @@ public final class TorchLanguageModel implements LanguageModel {
     @Override
     public float[] logits(State state) {
         TorchState own = own(state);
-        if (own.tokensSeen() == 0) {
-            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
-        }
+        Requests.checkHasRead(own);
         return compute("logits", () -> Tensors.toFloats(floats(model.logits(own.lastHidden()))));
     }
 
     @Override
     public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
-        if (from < 0 || from > tokens.length) {
-            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
-        }
+        Requests.checkFrom(from, tokens);
         float[] row = new float[vocabSize()];
         int rows = Math.max(1, SCORED_AT_ONCE / row.length);
         read(state, tokens, (start, hidden) -> {
@@ -125,17 +122,8 @@ public final class TorchLanguageModel implements LanguageModel {
 
     @Override
     public State loadState(Path file) {
-        TorchState state = new TorchState(config(), fingerprint, model.kernels().device());
-        boolean read = false;
-        try {
-            state.load(file);
-            read = true;
-            return state;
-        } finally {
-            if (!read) {
-                state.close();
-            }
-        }
+        return Requests.loaded(
+                new TorchState(config(), fingerprint, model.kernels().device()), state -> state.load(file));
     }
 
     @Override
@@ -155,7 +143,7 @@ public final class TorchLanguageModel implements LanguageModel {
 
     private void read(State state, int[] tokens, ChunkConsumer consumer) {
         TorchState own = own(state);
-        checkTokens(tokens);
+        Requests.checkTokens(tokens, vocabSize());
         int chunk = model.kernels().isCuda() ? GPU_CHUNK : CHUNK;
         for (int from = 0; from < tokens.length; from += chunk) {
             int start = from;
@@ -182,20 +170,11 @@ public final class TorchLanguageModel implements LanguageModel {
         }
     }
 
-    private void checkTokens(int[] tokens) {
-        for (int i = 0; i < tokens.length; i++) {
-            if (tokens[i] < 0 || tokens[i] >= vocabSize()) {
-                throw new UserError("token " + tokens[i] + " at index " + i + " is outside the model's vocabulary of "
-                        + vocabSize() + ": was the text encoded with this model's tokenizer?");
-            }
-        }
-    }
-
     private TorchState own(State state) {
         if (state instanceof TorchState own && own.isOf(fingerprint)) {
             return own;
         }
-        throw new IllegalArgumentException("this state was made by another model");
+        throw Requests.foreignState();
     }
 
     private <T> T compute(String operation, Supplier<T> computation) {

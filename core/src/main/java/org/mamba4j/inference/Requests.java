@@ -1,0 +1,76 @@
+package org.mamba4j.inference;
+
+import java.util.function.Consumer;
+import org.mamba4j.UserError;
+
+/** What every engine does alike with what a {@link LanguageModel} is asked: refusing it, in the same words. */
+public final class Requests {
+    private Requests() {}
+
+    /** @throws UserError if one of {@code tokens} is outside [0, {@code vocabSize}), naming it and its place */
+    public static void checkTokens(int[] tokens, int vocabSize) {
+        checkTokens("", tokens, vocabSize);
+    }
+
+    /**
+     * The same.
+     *
+     * @param where begins the message
+     */
+    public static void checkTokens(String where, int[] tokens, int vocabSize) {
+        for (int i = 0; i < tokens.length; i++) {
+            checkToken(where, tokens[i], i, vocabSize);
+        }
+    }
+
+    /** The same for a token alone; makes no object where it is right. */
+    public static void checkToken(int token, int vocabSize) {
+        checkToken("", token, 0, vocabSize);
+    }
+
+    private static void checkToken(String where, int token, int index, int vocabSize) {
+        if (token < 0 || token >= vocabSize) {
+            throw new UserError(where + "token " + token + " at index " + index
+                    + " is outside the model's vocabulary of " + vocabSize
+                    + ": was the text encoded with this model's tokenizer?");
+        }
+    }
+
+    /** @throws IllegalArgumentException if {@code from} is no index into {@code tokens}, nor their end */
+    public static void checkFrom(int from, int[] tokens) {
+        if (from < 0 || from > tokens.length) {
+            throw new IllegalArgumentException("from = " + from + " of " + tokens.length + " tokens");
+        }
+    }
+
+    /** @throws IllegalStateException if {@code state} has seen no token, so that there are no logits */
+    public static void checkHasRead(State state) {
+        if (state.tokensSeen() == 0) {
+            throw new IllegalStateException("a state that has seen no token has no logits: call prefill or step first");
+        }
+    }
+
+    /** To be thrown for a state of another model. */
+    public static IllegalArgumentException foreignState() {
+        return new IllegalArgumentException("this state was made by another model");
+    }
+
+    /**
+     * Fills a new state from somewhere, or closes it.
+     *
+     * @param load throws what is wrong
+     * @return {@code state}
+     */
+    public static <S extends State> S loaded(S state, Consumer<S> load) {
+        boolean read = false;
+        try {
+            load.accept(state);
+            read = true;
+            return state;
+        } finally {
+            if (!read) {
+                state.close();
+            }
+        }
+    }
+}
