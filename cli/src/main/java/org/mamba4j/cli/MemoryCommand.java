@@ -1,7 +1,5 @@
 package org.mamba4j.cli;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -170,14 +168,7 @@ final class MemoryCommand implements Runnable {
     }
 
     private static void write(Path page, MemoryReport report) {
-        Path folder = Objects.requireNonNull(page.toAbsolutePath().getParent());
-        try {
-            Files.createDirectories(folder);
-        } catch (IOException e) {
-            throw new UserError(
-                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
-                    e);
-        }
+        AtomicFile.makeFolderOf(page);
         Path figures =
                 page.resolveSibling(Objects.toString(page.getFileName(), "").replaceAll("\\.html$", ".json"));
         AtomicFile.writeString(page, report.toHtml());

@@ -12,6 +12,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
 import org.mamba4j.UserError;
 
@@ -132,6 +133,21 @@ public final class AtomicFile {
         }
         try (channel) {
             channel.force(true);
+        }
+    }
+
+    /**
+     * Makes the folder that {@code file} is to be written to, with those above it, unless it is there.
+     *
+     * @throws UserError if it cannot be made
+     */
+    public static void makeFolderOf(Path file) {
+        Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent());
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new UserError(
+                    "cannot make the folder " + folder + " (" + reason(e, folder) + "): give another one", e);
         }
     }
 

@@ -1,7 +1,5 @@
 package org.mamba4j.tasks;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -63,22 +61,10 @@ public record PerplexityReport(Path json, Path png) {
 
     /** @throws UserError if a file cannot be written */
     public void write(PerplexityResult result) {
-        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
-        try {
-            Files.createDirectories(folder);
-        } catch (IOException e) {
-            throw new UserError(
-                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
-                    e);
-        }
+        AtomicFile.makeFolderOf(json);
         JsonMapper mapper =
                 JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
         AtomicFile.writeString(json, mapper.writeValueAsString(result) + "\n");
-        ByteBuffer picture = ByteBuffer.wrap(PerplexityChart.png(result));
-        AtomicFile.write(png, channel -> {
-            while (picture.hasRemaining()) {
-                channel.write(picture);
-            }
-        });
+        AtomicFile.writeBytes(png, PerplexityChart.png(result));
     }
 }

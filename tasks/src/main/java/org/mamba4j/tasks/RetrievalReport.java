@@ -1,10 +1,6 @@
 package org.mamba4j.tasks;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Objects;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
 import org.mamba4j.json.JsonText;
@@ -27,20 +23,8 @@ public record RetrievalReport(Path json, Path png) {
 
     /** @throws UserError if a file cannot be written */
     public void write(RetrievalResult result, String title) {
-        Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
-        try {
-            Files.createDirectories(folder);
-        } catch (IOException e) {
-            throw new UserError(
-                    "cannot make the folder " + folder + " (" + AtomicFile.reason(e, folder) + "): give another one",
-                    e);
-        }
+        AtomicFile.makeFolderOf(json);
         AtomicFile.writeString(json, JsonText.pretty(result.toJson()) + "\n");
-        ByteBuffer picture = ByteBuffer.wrap(RetrievalChart.png(result, title));
-        AtomicFile.write(png, channel -> {
-            while (picture.hasRemaining()) {
-                channel.write(picture);
-            }
-        });
+        AtomicFile.writeBytes(png, RetrievalChart.png(result, title));
     }
 }
