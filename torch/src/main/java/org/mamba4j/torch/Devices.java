@@ -53,7 +53,7 @@ public final class Devices {
                                 + " built for CPUs, or there is no NVIDIA driver); use --device cpu, or start with"
                                 + " MAMBA4J_CUDA=1 ./mamba4j (in a program of yours: the -gpu artifact of org.bytedeco:pytorch)");
             }
-            int count = Math.toIntExact(torch.cuda_device_count());
+            int count = gpus();
             if (index(name) >= count) {
                 throw new UserError("device " + name + ": there is no such GPU, "
                         + (count == 0 ? "there is none" : "the last is cuda:" + (count - 1)));

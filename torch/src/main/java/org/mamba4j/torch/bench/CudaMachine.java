@@ -10,11 +10,12 @@ import org.bytedeco.pytorch.cuda.CUDAEvent;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.global.torch_cuda;
-import org.mamba4j.UserError;
+import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.cuda.CapturedGraph;
 import org.mamba4j.torch.cuda.DriverVersion;
+import org.mamba4j.torch.cuda.GpuMemory;
 import org.mamba4j.torch.cuda.KernelModule;
 import org.mamba4j.torch.cuda.LaunchShape;
 import org.mamba4j.torch.kernel.ConvInputs;
@@ -47,14 +48,9 @@ final class CudaMachine extends Machine {
         this.device = device;
     }
 
+    /** Of a device that there is. */
     static CudaMachine open(String device) {
-        int colon = device.indexOf(':');
-        int index = colon < 0 ? 0 : Integer.parseInt(device.substring(colon + 1));
-        int count = torch_cuda.device_count();
-        if (index >= count) {
-            throw new UserError("device " + device + ": there is no such GPU, the last is cuda:" + (count - 1));
-        }
-        torch_cuda.set_device((byte) index);
+        Devices.use(device);
         return new CudaMachine(device);
     }
 
@@ -97,12 +93,8 @@ final class CudaMachine extends Machine {
 
     @Override
     long freeBytes() {
-        try (var allocator = torch_cuda.getAllocator()) {
-            allocator.emptyCache();
-            try (var info = allocator.getMemoryInfo(torch_cuda.current_device())) {
-                return info.first();
-            }
-        }
+        GpuMemory.releaseUnused();
+        return GpuMemory.free();
     }
 
     @Override

@@ -3,15 +3,13 @@ package org.mamba4j.torch.decode;
 import java.util.Locale;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
-import org.bytedeco.pytorch.SizeTPair;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
-import org.bytedeco.pytorch.cuda.CUDAAllocator;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.UserError;
 import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.cuda.GpuMemory;
 
 /** Memory of one GPU: tensors outside of every scope, and a clear error before it runs out. */
 final class DeviceMemory {
@@ -27,10 +25,10 @@ final class DeviceMemory {
      * @throws UserError naming purpose, size and remedy if it cannot
      */
     static void require(String purpose, long bytes, String remedy) {
-        if (bytes > free()) {
-            emptyCache();
+        if (bytes > GpuMemory.free()) {
+            GpuMemory.releaseUnused();
         }
-        long free = free();
+        long free = GpuMemory.free();
         if (bytes > free) {
             throw new UserError(String.format(
                     Locale.ROOT,
@@ -47,19 +45,6 @@ final class DeviceMemory {
         try (TensorScope scope = new TensorScope()) {
             TensorOptions options = new TensorOptions(type).device(new DeviceOptional(new Device(device)));
             return scope.release(torch.zeros(shape, options));
-        }
-    }
-
-    private static long free() {
-        try (CUDAAllocator allocator = torch_cuda.getAllocator();
-                SizeTPair info = allocator.getMemoryInfo(torch_cuda.current_device())) {
-            return info.first();
-        }
-    }
-
-    private static void emptyCache() {
-        try (CUDAAllocator allocator = torch_cuda.getAllocator()) {
-            allocator.emptyCache();
         }
     }
 }

@@ -60,8 +60,8 @@ public final class AdamW implements AutoCloseable {
     public AdamW(Collection<Parameter> parameters, Settings settings) {
         this.settings = settings;
         try (TensorScope scope = new TensorScope()) {
-            String device = parameters.iterator().next().tensor().is_cuda() ? "cuda" : "cpu";
-            steps = own(scope, Tensors.on(device, Tensors.zeros()));
+            Tensor first = parameters.iterator().next().tensor().detach();
+            steps = own(scope, torch.zeros(new long[0], first.options()));
             List<Tensor> all = new ArrayList<>();
             for (Parameter parameter : parameters) {
                 Tensor tensor = parameter.tensor();

@@ -2,8 +2,8 @@ package org.mamba4j.torch.train;
 
 import java.lang.System.Logger.Level;
 import java.util.Optional;
-import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.torch.cuda.CapturedGraph;
+import org.mamba4j.torch.cuda.GpuMemory;
 
 /**
  * Work on a GPU that is done again and again: launched kernel by kernel the first time, recorded the second, replayed from
@@ -49,9 +49,7 @@ final class RecordedWork implements AutoCloseable {
 
     private void record() {
         try {
-            try (var allocator = torch_cuda.getAllocator()) {
-                allocator.emptyCache(); // what the rehearsal used is of no use to the recording
-            }
+            GpuMemory.releaseUnused(); // what the rehearsal used is of no use to the recording
             graph = Optional.of(CapturedGraph.record(work));
         } catch (RuntimeException e) {
             givenUp = true;

@@ -3,11 +3,11 @@ package org.mamba4j.torch.train;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import org.bytedeco.pytorch.global.torch_cuda;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.Devices;
+import org.mamba4j.torch.cuda.GpuMemory;
 import org.mamba4j.torch.parallel.Ranks;
 
 /** How fast a model trains: whole steps (batch to the device, gradients, clipping, update, loss back) on random tokens. */
@@ -73,7 +73,7 @@ public final class TrainingBenchmark {
                     config.tokensPerStep(),
                     seconds[steps / 2],
                     seconds[0],
-                    gpu ? free - freeBytes() : 0,
+                    gpu ? free - GpuMemory.free() : 0,
                     first,
                     last);
         }
@@ -81,17 +81,8 @@ public final class TrainingBenchmark {
 
     /** What an earlier measurement has left in the allocator is free too. */
     private static long freeBytesAtFirst() {
-        try (var allocator = torch_cuda.getAllocator()) {
-            allocator.emptyCache();
-        }
-        return freeBytes();
-    }
-
-    private static long freeBytes() {
-        try (var allocator = torch_cuda.getAllocator();
-                var info = allocator.getMemoryInfo(torch_cuda.current_device())) {
-            return info.first();
-        }
+        GpuMemory.releaseUnused();
+        return GpuMemory.free();
     }
 
     private static BatchSource oneBatch(int vocabulary, int rows, int length) {
