@@ -38,8 +38,12 @@ public final class TorchLanguageModel implements LanguageModel {
 
     /** @param model from now on closed with this, and not to be trained meanwhile */
     public TorchLanguageModel(LanguageNetwork model) {
+        this(model, model.fingerprint());
+    }
+
+    private TorchLanguageModel(LanguageNetwork model, String fingerprint) {
         this.model = model;
-        this.fingerprint = model.fingerprint();
+        this.fingerprint = fingerprint;
     }
 
     /**
@@ -59,7 +63,8 @@ public final class TorchLanguageModel implements LanguageModel {
      */
     public static TorchLanguageModel load(Path folder, MambaKernels kernels) {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels));
+            // The file's numbers are the model's, and can be read one by one without waiting for a GPU each time.
+            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels), checkpoint.fingerprint());
         }
     }
 
