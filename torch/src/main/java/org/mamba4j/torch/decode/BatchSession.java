@@ -67,6 +67,23 @@ abstract sealed class BatchSession implements AutoCloseable {
     /** Continues each sequence up to the greatest number of tokens. */
     abstract List<int[]> generate();
 
+    /**
+     * Takes steps until every sequence has its tokens or has ended.
+     *
+     * @param step chooses one more token for each
+     * @return tokens that were chosen for each, the first included
+     */
+    final int stepUntilDone(Runnable step) {
+        int count = 1;
+        for (; count < options.maxNewTokens(); count++) {
+            if (!options.endTokens().isEmpty() && count % LOOK == 0 && chooser.allDone()) {
+                break;
+            }
+            step.run();
+        }
+        return count;
+    }
+
     final DecodeModel model() {
         return model;
     }
@@ -106,16 +123,7 @@ abstract sealed class BatchSession implements AutoCloseable {
 
         @Override
         List<int[]> generate() {
-            int count = 1;
-            for (; count < options().maxNewTokens(); count++) {
-                if (!options().endTokens().isEmpty()
-                        && count % LOOK == 0
-                        && chooser().allDone()) {
-                    break;
-                }
-                step.run();
-            }
-            return chooser().chosen(count);
+            return chooser().chosen(stepUntilDone(step::run));
         }
 
         @Override
@@ -186,27 +194,19 @@ abstract sealed class BatchSession implements AutoCloseable {
 
         /** A launch for each token, and one for the choice. */
         private List<int[]> sampled() {
-            int count = 1;
-            for (; count < options().maxNewTokens(); count++) {
-                if (!options().endTokens().isEmpty()
-                        && count % LOOK == 0
-                        && chooser().allDone()) {
-                    break;
+            int count = stepUntilDone(() -> TensorScope.run(() -> {
+                for (int b = 0; b < state().batch(); b++) {
+                    kernel.run(
+                            state(),
+                            b,
+                            chooser().tokens().narrow(0, b, 1),
+                            1,
+                            TokenKernel.Head.LOGITS,
+                            chooser().logits().select(0, b),
+                            Tensors.absent());
                 }
-                TensorScope.run(() -> {
-                    for (int b = 0; b < state().batch(); b++) {
-                        kernel.run(
-                                state(),
-                                b,
-                                chooser().tokens().narrow(0, b, 1),
-                                1,
-                                TokenKernel.Head.LOGITS,
-                                chooser().logits().select(0, b),
-                                Tensors.absent());
-                    }
-                    chooser().choose();
-                });
-            }
+                chooser().choose();
+            }));
             kernel.finish();
             return chooser().chosen(count);
         }
