@@ -11,7 +11,6 @@ import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.UserError;
 
@@ -100,7 +99,7 @@ public final class Torch {
 
         private static Optional<UserError> loadLibrary() {
             try {
-                Loader.load(torch.class);
+                NativeLibraries.load(torch.class);
                 return Optional.empty();
             } catch (UnsatisfiedLinkError e) {
                 if (!System.getProperty("org.bytedeco.javacpp.platform.extension", "")

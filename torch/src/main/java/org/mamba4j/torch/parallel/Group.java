@@ -13,7 +13,6 @@ import java.util.Collections;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
-import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.Backend;
@@ -31,6 +30,7 @@ import org.bytedeco.pytorch.global.torch_nccl;
 import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.torch.NativeLibraries;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
@@ -75,7 +75,7 @@ final class Group implements Ranks {
 
     static Group join(Placement placement, String device) {
         Torch.load();
-        Loader.load(torch_gloo.class);
+        NativeLibraries.load(torch_gloo.class);
         Supervised.dieWithSupervisor();
         String own = ownAddress(placement);
         try (TensorScope scope = new TensorScope()) {
@@ -131,7 +131,7 @@ final class Group implements Ranks {
     }
 
     private static Backend nccl(Placement placement, PrefixStore store) {
-        Loader.load(torch_nccl.class);
+        NativeLibraries.load(torch_nccl.class);
         ProcessGroupNCCL.Options options = ProcessGroupNCCL.Options.create(true);
         options.timeout(timeout());
         return new ProcessGroupNCCL(store, placement.rank(), placement.size(), options);
