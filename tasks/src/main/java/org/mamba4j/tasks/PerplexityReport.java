@@ -65,6 +65,6 @@ public record PerplexityReport(Path json, Path png) {
         JsonMapper mapper =
                 JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
         AtomicFile.writeString(json, mapper.writeValueAsString(result) + "\n");
-        AtomicFile.writeBytes(png, PerplexityChart.png(result));
+        Pictures.write(png, () -> PerplexityChart.png(result));
     }
 }

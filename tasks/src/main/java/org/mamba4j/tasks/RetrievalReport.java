@@ -25,6 +25,6 @@ public record RetrievalReport(Path json, Path png) {
     public void write(RetrievalResult result, String title) {
         AtomicFile.makeFolderOf(json);
         AtomicFile.writeString(json, JsonText.pretty(result.toJson()) + "\n");
-        AtomicFile.writeBytes(png, RetrievalChart.png(result, title));
+        Pictures.write(png, () -> RetrievalChart.png(result, title));
     }
 }
