@@ -99,7 +99,8 @@ final class DemoCommand implements Runnable {
             return;
         }
         Tokenizer tokenizer = Tokenizers.load(trained.bestCheckpoint());
-        try (LanguageModel model = Engine.TORCH.open(trained.bestCheckpoint(), "cpu", Precision.FLOAT32)) {
+        try (LanguageModel model =
+                Engine.TORCH.open(ModelChoice.of(trained.bestCheckpoint(), Notes.ON), "cpu", Precision.FLOAT32)) {
             title("2/4 sample", "temperature 0.7, top-p 0.95, seed 1");
             Generation sample = sample(model, tokenizer);
             title("3/4 perplexity", "does it predict better when it has read more?");

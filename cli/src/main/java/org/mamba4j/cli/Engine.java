@@ -1,8 +1,9 @@
 package org.mamba4j.cli;
 
-import java.nio.file.Path;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.kernel.Workers;
 import org.mamba4j.torch.decode.CudaLanguageModel;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -14,23 +15,25 @@ enum Engine {
     /** Pure Java, on the CPU. */
     JAVA {
         @Override
-        LanguageModel open(Path checkpoint, String device, Precision precision) {
+        LanguageModel open(ModelChoice model, String device, Precision precision) {
             if (!runsInJava(device, precision)) {
                 throw new UserError("the engine java computes float32 on the CPU, not " + precision + " on " + device
                         + ": leave --device and --precision out, or take --engine torch");
             }
-            return LanguageModel.open(checkpoint);
+            return JavaLanguageModel.open(model.notes().of(Checkpoint.openQuantised(model.checkpoint())));
         }
     },
     /** libtorch, on the CPU or a GPU. */
     TORCH {
         @Override
-        LanguageModel open(Path checkpoint, String device, Precision precision) {
+        LanguageModel open(ModelChoice model, String device, Precision precision) {
             MambaKernels kernels =
                     MambaKernels.on(device, precision, Workers.shared().parallelism());
-            return kernels.isCuda()
-                    ? CudaLanguageModel.open(checkpoint, device, precision)
-                    : TorchLanguageModel.load(checkpoint, kernels);
+            try (Checkpoint opened = model.notes().of(Checkpoint.open(model.checkpoint()))) {
+                return kernels.isCuda()
+                        ? CudaLanguageModel.open(opened, device, precision)
+                        : TorchLanguageModel.of(opened, kernels);
+            }
         }
     };
 
@@ -44,10 +47,10 @@ enum Engine {
     }
 
     /**
-     * Opens the model in a checkpoint folder; the caller closes it.
+     * Opens a model; the caller closes it.
      *
      * @param device {@code cpu}, {@code cuda} or {@code cuda:N}
      * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint, or the engine cannot run there
      */
-    abstract LanguageModel open(Path checkpoint, String device, Precision precision);
+    abstract LanguageModel open(ModelChoice model, String device, Precision precision);
 }

@@ -14,7 +14,6 @@ import org.mamba4j.tasks.Filler;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.tasks.Passkey;
 import org.mamba4j.text.Tokenizer;
-import org.mamba4j.text.Tokenizers;
 import org.mamba4j.torch.fidelity.MemoryStudy;
 import org.mamba4j.torch.fidelity.NotedText;
 import org.mamba4j.torch.nn.LanguageNetwork;
@@ -50,8 +49,9 @@ final class MemoryCommand implements Runnable {
     @Option(
             names = "--compare",
             paramLabel = "DIR",
-            description = "Another model of the same tokenizer to show beside it (default: none).")
-    private @Nullable Path compare;
+            description = "Another model of the same tokenizer to show beside it: " + ModelChoice.SYNTAX
+                    + " (default: none).")
+    private @Nullable String compare;
 
     @Option(
             names = "--length",
@@ -91,8 +91,10 @@ final class MemoryCommand implements Runnable {
         }
         Path page = page();
         Tokenizer tokenizer = model.tokenizer();
+        List<ModelChoice> models = new ArrayList<>(List.of(model.choice()));
         if (compare != null) {
-            checkTokenizer(tokenizer, ModelOptions.checkpoint(compare));
+            models.add(ModelChoice.parse(compare));
+            models.getLast().checkTokenizer(tokenizer);
         }
         Filler text = RetrievalOptions.text(data, tokenizer);
         List<int[]> read = new ArrayList<>();
@@ -101,32 +103,20 @@ final class MemoryCommand implements Runnable {
             read.add(text.draw(tokens, random));
         }
         Passkey.Example example = Passkey.example(tokenizer, text, Math.max(tokens, 640), 0.2, seed);
-        List<MemoryReport.Studied> studied = new ArrayList<>();
-        studied.add(study(model.folder(), read, example));
-        if (compare != null) {
-            studied.add(study(compare, read, example));
-        }
+        List<MemoryReport.Studied> studied =
+                models.stream().map(one -> study(one, read, example)).toList();
         MemoryReport report = new MemoryReport(studied, tokenizer, example, facts(read));
         studied.forEach(MemoryCommand::show);
         write(page, report);
     }
 
-    private MemoryReport.Studied study(Path folder, List<int[]> read, Passkey.Example example) {
-        String name = Objects.toString(folder.toAbsolutePath().normalize().getFileName(), "model");
-        try (LanguageNetwork network = model.network(folder);
-                StatusLine status = new StatusLine("memory of " + name)) {
+    private MemoryReport.Studied study(ModelChoice one, List<int[]> read, Passkey.Example example) {
+        try (LanguageNetwork network = model.network(one);
+                StatusLine status = new StatusLine("memory of " + one.name())) {
             MemoryStudy study = MemoryStudy.of(network, read, status::show);
             NotedText noted = NotedText.of(network, example.tokens());
-            return new MemoryReport.Studied(name, network.config().modelType(), network.parameterCount(), study, noted);
-        }
-    }
-
-    private static void checkTokenizer(Tokenizer tokenizer, Path other) {
-        String probe = "Does 1 tokenizer read what 2 do? é";
-        if (!java.util.Arrays.equals(
-                tokenizer.encode(probe), Tokenizers.load(other).encode(probe))) {
-            throw new UserError("the model in " + other
-                    + " has another tokenizer: only models that read the same tokens" + " compare");
+            return new MemoryReport.Studied(
+                    one.name(), network.config().modelType(), network.parameterCount(), study, noted);
         }
     }
 

@@ -9,7 +9,6 @@ import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.kernel.Workers;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.Tokenizer;
-import org.mamba4j.text.Tokenizers;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.nn.LanguageNetwork;
@@ -49,43 +48,52 @@ final class ModelOptions {
             description = "Arithmetic of the model's products: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private Precision precision = Precision.FLOAT32;
 
-    private @Nullable Path checkpoint;
+    @Option(
+            names = "--notes",
+            paramLabel = "on|off",
+            defaultValue = "ON",
+            description =
+                    "Whether a MemMamba reads its notes; off, it is the Mamba that its other weights are (default:"
+                            + " on).")
+    private Notes notes = Notes.ON;
+
+    private @Nullable ModelChoice choice;
 
     /** The caller closes it. */
     LanguageModel open() {
-        return open(checkpoint());
+        return open(choice());
     }
 
-    /** The model of another checkpoint folder, on the same engine and device; the caller closes it. */
-    LanguageModel open(Path other) {
+    /** A model on the engine and device that were asked for; the caller closes it. */
+    LanguageModel open(ModelChoice one) {
         Engine chosen = engine == null ? Engine.preferred(device, precision) : engine;
-        return chosen.open(other, device, precision);
+        return chosen.open(one, device, precision);
     }
 
-    /** The network of a checkpoint folder, or of a run's best checkpoint, to look into; the caller closes it. */
-    LanguageNetwork network(Path folder) {
+    /** The network of a model, to look into; the caller closes it. */
+    LanguageNetwork network(ModelChoice one) {
         MambaKernels kernels =
                 MambaKernels.on(device, precision, Workers.shared().parallelism());
-        try (Checkpoint opened = Checkpoint.open(checkpoint(folder))) {
+        try (Checkpoint opened = one.notes().of(Checkpoint.open(one.checkpoint()))) {
             return LanguageNetwork.load(opened, kernels);
         }
     }
 
-    /** The folder that was named. */
-    Path folder() {
-        return model;
+    /** The model that was named. */
+    ModelChoice choice() {
+        if (choice == null) {
+            choice = ModelChoice.of(model, notes);
+        }
+        return choice;
     }
 
     Tokenizer tokenizer() {
-        return Tokenizers.load(checkpoint());
+        return choice().tokenizer();
     }
 
-    /** Chosen once: while a run trains its best checkpoint changes, but tokenizer and model must be of one. */
-    private Path checkpoint() {
-        if (checkpoint == null) {
-            checkpoint = checkpoint(model);
-        }
-        return checkpoint;
+    /** Whether the model runs on a GPU. */
+    boolean isOnGpu() {
+        return !device.equals("cpu");
     }
 
     /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints. */

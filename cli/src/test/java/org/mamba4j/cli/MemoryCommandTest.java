@@ -79,6 +79,27 @@ class MemoryCommandTest {
     }
 
     @Test
+    void aModelIsShownBesideItselfReadingNothing() throws IOException {
+        Cli run = Cli.run(
+                "memory",
+                "--model",
+                memory,
+                "--compare",
+                memory + ":notes-off",
+                "--data",
+                text,
+                "--length",
+                64,
+                "--sequences",
+                2);
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out()).contains("memory & <co>, memmamba", "memory & <co>, notes off, mamba");
+        JsonArray models = (JsonArray) Json.read(memory.resolve("eval/memory.json"));
+        assertThat(JsonFields.of(models.values().getLast(), "model").string("model"))
+                .endsWith("notes off");
+    }
+
+    @Test
     void whatCannotBeStudiedIsOneLine() {
         for (Cli run : new Cli[] {
             Cli.run("memory", "--model", mamba, "--data", text, "--length", 5),
@@ -86,6 +107,9 @@ class MemoryCommandTest {
             Cli.run("memory", "--model", mamba, "--data", text, "--sequences", 1),
             Cli.run("memory", "--model", mamba, "--data", text, "--output", folder.resolve("x.txt")),
             Cli.run("memory", "--model", mamba, "--data", text, "--compare", folder),
+            Cli.run("memory", "--model", mamba, "--data", text, "--notes", "off"),
+            Cli.run("memory", "--model", mamba, "--data", text, "--notes", "some"),
+            Cli.run("generate", "--model", mamba, "--prompt", "a", "--notes", "off"),
             Cli.run("memory", "--model", mamba, "--data", text, "--device", "cuda:99")
         }) {
             assertThat(run.code()).as(run.err()).isEqualTo(2);

@@ -14,6 +14,7 @@ import java.util.Set;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.kernel.WeightFormat;
+import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.model.TensorSpec;
@@ -233,6 +234,22 @@ public final class Checkpoint implements AutoCloseable {
                     + " cannot be stored as " + format + " in " + found.info().dtype());
         }
         found.file().requireShape(found.name(), Shape.of(shape.size(0), format.bytes(shape.size(1))));
+    }
+
+    /**
+     * The same model reading nothing of what it notes: the Mamba that is left of a MemMamba without its memory, by the same
+     * weights. It uses the same files, so closing one closes the other.
+     *
+     * @throws UserError if the model takes no notes
+     */
+    public Checkpoint withoutNotes() {
+        if (!(config instanceof MemMambaConfig memory)) {
+            throw new UserError(folder + " holds a model of type " + config.modelType()
+                    + ", which takes no notes that could be switched off");
+        }
+        Map<String, Stored> rest = new HashMap<>();
+        memory.mamba().parameters().forEach(spec -> rest.put(spec.name(), stored(spec.name())));
+        return new Checkpoint(folder, memory.mamba(), files, rest);
     }
 
     /** The folder that was opened. */

@@ -97,8 +97,20 @@ public final class JavaLanguageModel implements LanguageModel {
         return open(folder, new Layer.Kernels(Kernels.dense(), Kernels.best()));
     }
 
+    /**
+     * Opens the model of a checkpoint on the best kernels of this machine.
+     *
+     * @param checkpoint from now on closed with the model, and at once if this fails
+     */
+    public static JavaLanguageModel open(Checkpoint checkpoint) {
+        return open(checkpoint, new Layer.Kernels(Kernels.dense(), Kernels.best()));
+    }
+
     static JavaLanguageModel open(Path folder, Layer.Kernels kernels) {
-        Checkpoint checkpoint = Checkpoint.openQuantised(folder);
+        return open(Checkpoint.openQuantised(folder), kernels);
+    }
+
+    private static JavaLanguageModel open(Checkpoint checkpoint, Layer.Kernels kernels) {
         Arena arena = Arena.ofShared();
         boolean opened = false;
         try {

@@ -52,19 +52,16 @@ public final class CudaLanguageModel implements LanguageModel {
     }
 
     /**
-     * Loads the model of a checkpoint folder, of any family; those that this class does not know run on {@link
-     * TorchLanguageModel}.
+     * The model of a checkpoint, of any family; those that this class does not know run on {@link TorchLanguageModel}.
      *
+     * @param checkpoint its weights are copied
      * @param device {@code cuda} or {@code cuda:N}
      * @throws UserError as {@link BatchGenerator#load}
      */
-    public static LanguageModel open(Path folder, String device, Precision precision) {
-        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            if (checkpoint.config() instanceof MambaConfig) {
-                return of(checkpoint, device, precision);
-            }
-        }
-        return TorchLanguageModel.load(folder, MambaKernels.cuda(device, precision));
+    public static LanguageModel open(Checkpoint checkpoint, String device, Precision precision) {
+        return checkpoint.config() instanceof MambaConfig
+                ? of(checkpoint, device, precision)
+                : TorchLanguageModel.of(checkpoint, MambaKernels.cuda(device, precision));
     }
 
     private static CudaLanguageModel of(Checkpoint checkpoint, String device, Precision precision) {

@@ -63,9 +63,14 @@ public final class TorchLanguageModel implements LanguageModel {
      */
     public static TorchLanguageModel load(Path folder, MambaKernels kernels) {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            // The file's numbers are the model's, and can be read one by one without waiting for a GPU each time.
-            return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels), checkpoint.fingerprint());
+            return of(checkpoint, kernels);
         }
+    }
+
+    /** The model of a checkpoint, whose weights are copied. */
+    public static TorchLanguageModel of(Checkpoint checkpoint, MambaKernels kernels) {
+        // The file's numbers are the model's, and can be read one by one without waiting for a GPU each time.
+        return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels), checkpoint.fingerprint());
     }
 
     @Override

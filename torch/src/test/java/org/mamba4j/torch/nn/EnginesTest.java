@@ -1,6 +1,7 @@
 package org.mamba4j.torch.nn;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -11,10 +12,14 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
+import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /** A model exists twice, as a training graph and in pure Java: both must compute the same. */
@@ -129,6 +134,39 @@ class EnginesTest {
             for (int cut : new int[] {0, 1, 30, 32, 131}) {
                 continueInTheOther(engines.torch(), engines.java(), MemoryModels.VOCABULARY, cut);
                 continueInTheOther(engines.java(), engines.torch(), MemoryModels.VOCABULARY, cut);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("variants")
+    void withoutItsNotesAMemMambaIsTheMambaOfItsOtherWeights(MemoryConfig memory) {
+        int[] tokens = MemoryModels.text(200, 9);
+        try (MemMamba network = MemoryModels.random(memory, 4);
+                Mamba mamba = Mamba.create(network.config().mamba(), MambaKernels.fused(), 77)) {
+            for (Parameter parameter : mamba.parameters()) {
+                NoGrad.run(() -> parameter
+                        .tensor()
+                        .copy_(network.weights().get(parameter.name()).detach().cpu()));
+            }
+            Path checkpoint = folder.resolve("checkpoint");
+            network.save(checkpoint);
+            float[][] expected = score(new TorchLanguageModel(mamba), tokens);
+            float[][] reading = score(new TorchLanguageModel(network), tokens);
+            try (Checkpoint opened = Checkpoint.open(checkpoint).withoutNotes();
+                    LanguageModel torch = TorchLanguageModel.of(opened, MambaKernels.fused());
+                    LanguageModel java =
+                            JavaLanguageModel.open(Checkpoint.open(checkpoint).withoutNotes());
+                    LanguageModel noting = LanguageModel.open(checkpoint);
+                    State state = java.newState()) {
+                assertThat(score(torch, tokens)).isDeepEqualTo(expected);
+                assertClose(score(java, tokens), expected);
+                assertThat(reading[199]).isNotEqualTo(expected[199]);
+                assertThat(opened.has("backbone.layers.1.memory.threshold")).isFalse();
+                assertThatThrownBy(() -> noting.prefill(state, tokens)).hasMessageContaining("another model");
+                assertThatThrownBy(opened::withoutNotes)
+                        .isInstanceOf(UserError.class)
+                        .hasMessageContaining("takes no notes");
             }
         }
     }
