@@ -311,9 +311,9 @@ public final class Checkpoint implements AutoCloseable {
         return stored.file().floats(stored.name());
     }
 
-    /** Tells this model from others; see {@link Fingerprint}. */
+    /** Tells this model from others; see {@link ModelFingerprint}. */
     public String fingerprint() {
-        return Fingerprint.of(config, (name, index) -> stored(name).get(index));
+        return ModelFingerprint.of(config, (name, index) -> stored(name).get(index));
     }
 
     private Stored stored(String canonicalName) {

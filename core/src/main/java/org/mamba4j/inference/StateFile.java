@@ -25,7 +25,7 @@ import org.mamba4j.model.TensorSpec;
  * <tr><td>{@code format}</td><td>{@value #FORMAT}</td></tr>
  * <tr><td>{@code version}</td><td>of this layout, {@value #VERSION}; a reader takes its own and older ones</td></tr>
  * <tr><td>{@code model_type}</td><td>the model's family</td></tr>
- * <tr><td>{@code model}</td><td>the model's {@link org.mamba4j.checkpoint.Fingerprint}: the numbers of a state mean
+ * <tr><td>{@code model}</td><td>the model's {@link org.mamba4j.checkpoint.ModelFingerprint}: the numbers of a state mean
  *     something to the model that made them only</td></tr>
  * <tr><td>{@code tokens_seen}</td><td>tokens read since the state was new</td></tr>
  * </table>

@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.checkpoint.Checkpoint;
-import org.mamba4j.checkpoint.Fingerprint;
+import org.mamba4j.checkpoint.ModelFingerprint;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
@@ -121,9 +121,9 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
                         .toList());
     }
 
-    /** Tells this model's present weights from others; see {@link Fingerprint}. */
+    /** Tells this model's present weights from others; see {@link ModelFingerprint}. */
     public String fingerprint() {
-        return Fingerprint.of(config, (name, index) -> number(parameters.get(name), index));
+        return ModelFingerprint.of(config, (name, index) -> number(parameters.get(name), index));
     }
 
     private static float number(Tensor tensor, long index) {
