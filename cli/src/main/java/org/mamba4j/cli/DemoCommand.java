@@ -20,9 +20,11 @@ import org.mamba4j.inference.Generator;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.SamplingOptions;
 import org.mamba4j.inference.State;
+import org.mamba4j.tasks.ModelPerplexity;
 import org.mamba4j.tasks.Perplexity;
 import org.mamba4j.tasks.PerplexityReport;
 import org.mamba4j.tasks.PerplexityResult;
+import org.mamba4j.tasks.Subject;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
 import org.mamba4j.torch.kernel.Precision;
@@ -168,7 +170,7 @@ final class DemoCommand implements Runnable {
     private static PerplexityResult perplexity(LanguageModel model, Tokenizer tokenizer, DemoWindows windows) {
         PerplexityResult result;
         try (StatusLine status = new StatusLine("perplexity")) {
-            result = new Perplexity(model, tokenizer)
+            result = new Perplexity(new Subject(model, tokenizer, 1))
                     .measure(windows.lengths(), SCORED, windows.windows(), status::show);
         }
         PerplexityCommand.table(result).lines().forEach(System.out::println);
@@ -190,7 +192,7 @@ final class DemoCommand implements Runnable {
                 "./mamba4j inspect " + output,
                 "./mamba4j demo --output " + output + (data == null ? "" : " --data '" + data + "'")
                         + " --fresh --set schedule.minutes=30");
-        PerplexityReport.in(output).write(perplexity);
+        PerplexityReport.in(output).write(List.of(new ModelPerplexity("demo", perplexity)));
         Path page = output.resolve(EarlierRun.REPORT);
         DemoReport report = new DemoReport(
                 trained, Metrics.of(output), perplexity, PROMPT, sample, facts, config.toYaml(), commands);

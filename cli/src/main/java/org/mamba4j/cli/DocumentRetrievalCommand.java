@@ -68,7 +68,8 @@ final class DocumentRetrievalCommand implements Runnable {
         RetrievalResult result;
         try (LanguageModel opened = model.open();
                 StatusLine status = new StatusLine(TASK)) {
-            result = new DocumentRetrieval(opened, tokenizer, squad, filler).measure(grid, status::show);
+            result = new DocumentRetrieval(options.readers().subject(model, opened, tokenizer), squad, filler)
+                    .measure(grid, status::show);
         }
         options.show(
                 result,

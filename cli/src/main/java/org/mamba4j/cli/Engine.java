@@ -22,6 +22,11 @@ enum Engine {
             }
             return JavaLanguageModel.open(model.notes().of(Checkpoint.openQuantised(model.checkpoint())));
         }
+
+        @Override
+        int readers(String device) {
+            return Workers.shared().parallelism();
+        }
     },
     /** libtorch, on the CPU or a GPU. */
     TORCH {
@@ -35,7 +40,15 @@ enum Engine {
                         : TorchLanguageModel.of(opened, kernels);
             }
         }
+
+        @Override
+        int readers(String device) {
+            return device.equals("cpu") ? 1 : READERS_ON_GPU; // on the CPU libtorch has threads of its own
+        }
     };
+
+    /** So many that the GPU has work while others wait for the next call to be made. */
+    private static final int READERS_ON_GPU = 4;
 
     /** What is used where the user does not say: pure Java where it can. */
     static Engine preferred(String device, Precision precision) {
@@ -53,4 +66,7 @@ enum Engine {
      * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint, or the engine cannot run there
      */
     abstract LanguageModel open(ModelChoice model, String device, Precision precision);
+
+    /** How many texts are best read at the same time. */
+    abstract int readers(String device);
 }

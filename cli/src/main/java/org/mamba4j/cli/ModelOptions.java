@@ -66,8 +66,7 @@ final class ModelOptions {
 
     /** A model on the engine and device that were asked for; the caller closes it. */
     LanguageModel open(ModelChoice one) {
-        Engine chosen = engine == null ? Engine.preferred(device, precision) : engine;
-        return chosen.open(one, device, precision);
+        return engine().open(one, device, precision);
     }
 
     /** The network of a model, to look into; the caller closes it. */
@@ -91,9 +90,13 @@ final class ModelOptions {
         return choice().tokenizer();
     }
 
-    /** Whether the model runs on a GPU. */
-    boolean isOnGpu() {
-        return !device.equals("cpu");
+    /** Texts that the engine reads best at the same time. */
+    int readers() {
+        return engine().readers(device);
+    }
+
+    private Engine engine() {
+        return engine == null ? Engine.preferred(device, precision) : engine;
     }
 
     /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints. */

@@ -53,7 +53,7 @@ abstract class PasskeyCommand implements Runnable {
         RetrievalResult result;
         try (LanguageModel opened = model.open();
                 StatusLine status = new StatusLine(task)) {
-            result = new Passkey(opened, tokenizer).measure(grid, text, status::show);
+            result = new Passkey(options.readers().subject(model, opened, tokenizer)).measure(grid, text, status::show);
         }
         String asked = keys() + " key" + (keys() == 1 ? "" : "s, one asked for");
         options.show(result, "all five digits right, of " + grid.trials() + " trials a cell, " + asked);

@@ -1,6 +1,7 @@
 package org.mamba4j.cli;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
@@ -9,8 +10,10 @@ import org.mamba4j.UserError;
 import org.mamba4j.data.Corpus;
 import org.mamba4j.data.Document;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.EvaluationWindows;
 import org.mamba4j.tasks.Lengths;
+import org.mamba4j.tasks.ModelPerplexity;
 import org.mamba4j.tasks.Perplexity;
 import org.mamba4j.tasks.PerplexityReport;
 import org.mamba4j.tasks.PerplexityResult;
@@ -73,24 +76,51 @@ final class PerplexityCommand implements Runnable {
                     "Where the figures go; the chart is drawn beside it as .png (default: perplexity.json in --output).")
     private @Nullable Path json;
 
+    @Option(
+            names = "--compare",
+            paramLabel = "LIST",
+            split = ",",
+            description = "Other models of the same tokenizer to measure on the same windows: " + ModelChoice.SYNTAX
+                    + " (default: none).")
+    private List<String> compare = List.of();
+
+    @Mixin
+    private final ReaderOptions readers = new ReaderOptions();
+
     @Override
     public void run() {
         List<Integer> wanted = Lengths.parseList(lengths);
         int longest = wanted.stream().mapToInt(Integer::intValue).max().orElseThrow();
         Tokenizer tokenizer = model.tokenizer();
+        List<ModelChoice> models = models(tokenizer);
         PerplexityReport report = report();
         EvaluationWindows.Picked picked =
                 EvaluationWindows.pick(data, documents(Corpus.of(data), tokenizer), longest, windows);
-        PerplexityResult result;
-        try (LanguageModel opened = model.open();
-                StatusLine status = new StatusLine("perplexity")) {
-            result = new Perplexity(opened, tokenizer).measure(wanted, scored, picked.windows(), status::show);
+        List<ModelPerplexity> all = new ArrayList<>();
+        for (ModelChoice one : models) {
+            try (LanguageModel opened = model.open(one);
+                    StatusLine status = new StatusLine("perplexity of " + one.name())) {
+                Perplexity perplexity = new Perplexity(readers.subject(model, opened, tokenizer));
+                all.add(new ModelPerplexity(
+                        one.name(), perplexity.measure(wanted, scored, picked.windows(), status::show)));
+            }
         }
-        table(result).lines().forEach(System.out::println);
-        System.out.println(note(result));
+        PerplexityResult first = all.getFirst().result();
+        (all.size() == 1 ? table(first) : table(all)).lines().forEach(System.out::println);
+        System.out.println(note(first) + "; compared window by window");
         leftOut(picked, longest).forEach(System.out::println);
-        report.write(result);
+        report.write(all);
         System.err.println(Terminal.STDERR.dim("written: " + report.json() + ", " + report.png()));
+    }
+
+    private List<ModelChoice> models(Tokenizer tokenizer) {
+        List<ModelChoice> models = new ArrayList<>(List.of(model.choice()));
+        for (String other : compare) {
+            ModelChoice choice = ModelChoice.parse(other);
+            choice.checkTokenizer(tokenizer);
+            models.add(choice);
+        }
+        return models;
     }
 
     private PerplexityReport report() {
@@ -127,21 +157,68 @@ final class PerplexityCommand implements Runnable {
     }
 
     static Table table(PerplexityResult result) {
-        Table table = new Table("rrrrr");
-        table.row("context", "perplexity", "95 % interval", "bits/byte", "tokens/s");
+        Table table = new Table("rrrrrr");
+        table.row("context", "perplexity", "95 % interval", "against the first length", "bits/byte", "tokens/s");
         for (PerplexityResult.AtLength at : result.lengths()) {
             table.row(
                     String.format(Locale.ROOT, "%,d", at.length()),
-                    String.format(Locale.ROOT, "%.3f", at.perplexity().value()),
-                    String.format(
-                            Locale.ROOT,
-                            "%.3f – %.3f",
-                            at.perplexity().low(),
-                            at.perplexity().high()),
-                    String.format(Locale.ROOT, "%.3f", at.bitsPerByte().value()),
+                    number(at.perplexity().value()),
+                    interval(at.perplexity()),
+                    change(at, result.lengths().getFirst()),
+                    number(at.bitsPerByte().value()),
                     String.format(Locale.ROOT, "%,.0f", at.tokensPerSecond()));
         }
         return table;
+    }
+
+    /** One row for each model and length. */
+    private static Table table(List<ModelPerplexity> models) {
+        Table table = new Table("lrrrrrr");
+        table.row(
+                "model",
+                "context",
+                "perplexity",
+                "95 % interval",
+                "against the first length",
+                "against the first model",
+                "tokens/s");
+        for (ModelPerplexity model : models) {
+            List<PerplexityResult.AtLength> lengths = model.result().lengths();
+            for (int i = 0; i < lengths.size(); i++) {
+                PerplexityResult.AtLength at = lengths.get(i);
+                table.row(
+                        i == 0 ? model.model() : "",
+                        String.format(Locale.ROOT, "%,d", at.length()),
+                        number(at.perplexity().value()),
+                        interval(at.perplexity()),
+                        change(at, lengths.getFirst()),
+                        change(at, models.getFirst().result().lengths().get(i)),
+                        String.format(Locale.ROOT, "%,.0f", at.tokensPerSecond()));
+            }
+        }
+        return table;
+    }
+
+    private static String number(double value) {
+        return String.format(Locale.ROOT, "%.3f", value);
+    }
+
+    private static String interval(Estimate estimate) {
+        return number(estimate.low()) + " – " + number(estimate.high());
+    }
+
+    /** By how many percent perplexity differs, window by window; nothing beside itself. */
+    private static String change(PerplexityResult.AtLength at, PerplexityResult.AtLength other) {
+        if (at.equals(other)) {
+            return "";
+        }
+        Estimate ratio = at.over(other);
+        return String.format(
+                Locale.ROOT,
+                "%+.2f %% (%+.2f – %+.2f)",
+                100 * (ratio.value() - 1),
+                100 * (ratio.low() - 1),
+                100 * (ratio.high() - 1));
     }
 
     /** A line on documents that were too short for a window; none if there were none. */
@@ -159,8 +236,9 @@ final class PerplexityCommand implements Runnable {
     static String note(PerplexityResult result) {
         return String.format(
                 Locale.ROOT,
-                "the same last %,d tokens of %,d windows at every length",
+                "the same last %,d tokens of %,d windows of %,d documents at every length",
                 result.scored(),
-                result.windows());
+                result.windows(),
+                result.documents());
     }
 }

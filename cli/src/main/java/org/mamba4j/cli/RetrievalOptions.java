@@ -8,10 +8,12 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Corpus;
+import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.Filler;
 import org.mamba4j.tasks.RetrievalReport;
 import org.mamba4j.tasks.RetrievalResult;
 import org.mamba4j.text.Tokenizer;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What all tasks have in common that ask for something hidden. */
@@ -43,6 +45,13 @@ final class RetrievalOptions {
             description = "Where the figures go; the map is drawn beside it as .png (default: a file in eval in the"
                     + " model's folder).")
     private @Nullable Path json;
+
+    @Mixin
+    private final ReaderOptions readers = new ReaderOptions();
+
+    ReaderOptions readers() {
+        return readers;
+    }
 
     int trials() {
         return trials;
@@ -90,10 +99,11 @@ final class RetrievalOptions {
 
     private static Table table(RetrievalResult result) {
         List<Double> columns = result.depths();
-        Table table = new Table("r".repeat(columns.size() + 2));
+        Table table = new Table("r".repeat(columns.size() + 3));
         List<String> head = new ArrayList<>(List.of(result.isOfDocuments() ? "documents" : "tokens read"));
         columns.forEach(depth -> head.add("depth " + String.format(Locale.ROOT, "%.2f", depth)));
         head.add("all");
+        head.add("95 % interval");
         table.row(head.toArray(String[]::new));
         for (int size : result.sizes()) {
             String[] row = new String[head.size()];
@@ -104,8 +114,9 @@ final class RetrievalOptions {
                     row[1 + columns.indexOf(cell.depth())] = cell.correct() + "/" + cell.trials();
                 }
             }
-            row[row.length - 1] = String.format(
-                    Locale.ROOT, "%.1f %%", 100 * result.atSize(size).accuracy());
+            Estimate all = result.atSize(size).estimate();
+            row[row.length - 2] = String.format(Locale.ROOT, "%.1f %%", 100 * all.value());
+            row[row.length - 1] = String.format(Locale.ROOT, "%.1f – %.1f %%", 100 * all.low(), 100 * all.high());
             table.row(row);
         }
         return table;

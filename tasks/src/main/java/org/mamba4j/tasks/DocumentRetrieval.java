@@ -2,12 +2,13 @@ package org.mamba4j.tasks;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
-import org.mamba4j.inference.LanguageModel;
-import org.mamba4j.text.Tokenizer;
 
 /**
  * Document retrieval: which of many numbered paragraphs answers a question?
@@ -20,6 +21,7 @@ import org.mamba4j.text.Tokenizer;
  * only in where the document stands that answers.
  */
 public final class DocumentRetrieval {
+    private final Subject subject;
     private final GreedyAnswers answers;
     private final NumberedDocuments wording;
     private final NoiseDocuments noise;
@@ -56,15 +58,14 @@ public final class DocumentRetrieval {
     }
 
     /**
-     * @param model stays the caller's to close
-     * @param tokenizer the one that the model was trained with
      * @param squad paragraphs that the model was not trained on
      * @param text where documents come from when the paragraphs are used up
      */
-    public DocumentRetrieval(LanguageModel model, Tokenizer tokenizer, Squad squad, Filler text) {
-        this.answers = new GreedyAnswers(model, tokenizer);
-        this.wording = new NumberedDocuments(tokenizer);
-        this.noise = new NoiseDocuments(text, tokenizer);
+    public DocumentRetrieval(Subject subject, Squad squad, Filler text) {
+        this.subject = subject;
+        this.answers = new GreedyAnswers(subject);
+        this.wording = new NumberedDocuments(subject.tokenizer());
+        this.noise = new NoiseDocuments(text, subject.tokenizer());
         this.squad = squad;
     }
 
@@ -75,27 +76,35 @@ public final class DocumentRetrieval {
      * @throws UserError if documents from the text are needed and there is no text
      */
     public RetrievalResult measure(Grid grid, DoubleConsumer progress) {
-        double all =
-                (double) grid.documents().stream().mapToInt(Integer::intValue).sum() * grid.trials();
-        double done = 0;
+        int columns = grid.depths().size();
+        List<Integer> falling = grid.documents().stream()
+                .distinct()
+                .sorted(Comparator.reverseOrder())
+                .toList();
+        AtomicIntegerArray correct = new AtomicIntegerArray(falling.size() * columns);
+        AtomicLongArray tokens = new AtomicLongArray(falling.size());
+        Progress done =
+                new Progress(falling.stream().mapToDouble(Integer::doubleValue).sum() * grid.trials(), progress);
+        subject.each(falling.size() * grid.trials(), task -> {
+            int row = task / grid.trials();
+            List<Trial> trials = trials(grid, falling.get(row), task % grid.trials());
+            boolean[] right = answers.areRight(trials);
+            for (int d = 0; d < columns; d++) {
+                if (right[d]) {
+                    correct.incrementAndGet(row * columns + d);
+                }
+            }
+            tokens.addAndGet(row, trials.getFirst().context().length);
+            done.add(falling.get(row));
+        });
         List<RetrievalResult.Cell> cells = new ArrayList<>();
         for (int count : grid.documents()) {
-            int[] correct = new int[grid.depths().size()];
-            long tokens = 0;
-            for (int i = 0; i < grid.trials(); i++) {
-                List<Trial> trials = trials(grid, count, i);
-                boolean[] right = answers.areRight(trials);
-                for (int d = 0; d < right.length; d++) {
-                    correct[d] += right[d] ? 1 : 0;
-                }
-                tokens += trials.getFirst().context().length;
-                done += count;
-                progress.accept(Math.min(1, done / all));
-            }
-            int length = Math.toIntExact(tokens / grid.trials());
-            for (int d = 0; d < correct.length; d++) {
+            int row = falling.indexOf(count);
+            int length = Math.toIntExact(tokens.get(row) / grid.trials());
+            for (int d = 0; d < columns; d++) {
+                int right = correct.get(row * columns + d);
                 cells.add(RetrievalResult.Cell.ofDocuments(
-                        count, length, grid.depths().get(d), grid.trials(), correct[d]));
+                        count, length, grid.depths().get(d), grid.trials(), right));
             }
         }
         return new RetrievalResult(cells);

@@ -11,6 +11,9 @@ import java.util.function.DoubleUnaryOperator;
  * @param high upper end of the interval; equal to value where a single observation allows none
  */
 public record Estimate(double value, double low, double high) {
+    /** The normal distribution's 97.5 % quantile. */
+    private static final double NORMAL = 1.959963984540054;
+
     /** The mean of independent observations with Student's interval; of one observation, that one with no width. */
     public static Estimate ofMean(double... observations) {
         int n = observations.length;
@@ -42,6 +45,20 @@ public record Estimate(double value, double low, double high) {
         return new Estimate(ratio, mean.low(), mean.high());
     }
 
+    /**
+     * How often something that happened {@code times} of {@code trials} times happens, with Wilson's interval: it stays in
+     * [0, 1] and has a width where all or none did (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927).
+     *
+     * @param trials independent, at least 1
+     */
+    public static Estimate ofShare(int times, int trials) {
+        double share = (double) times / trials;
+        double z2 = NORMAL * NORMAL / trials;
+        double centre = (share + z2 / 2) / (1 + z2);
+        double half = NORMAL / (1 + z2) * Math.sqrt((share * (1 - share) + z2 / 4) / trials);
+        return new Estimate(share, Math.max(0, centre - half), Math.min(1, centre + half));
+    }
+
     /** The same through an increasing function. */
     public Estimate map(DoubleUnaryOperator increasing) {
         return new Estimate(
@@ -60,7 +77,7 @@ public record Estimate(double value, double low, double high) {
         if (degrees == 2) {
             return (2 * p - 1) / Math.sqrt(2 * p * (1 - p));
         }
-        double z = 1.959963984540054;
+        double z = NORMAL;
         double v = degrees;
         double g1 = (Math.pow(z, 3) + z) / 4;
         double g2 = (5 * Math.pow(z, 5) + 16 * Math.pow(z, 3) + 3 * z) / 96;

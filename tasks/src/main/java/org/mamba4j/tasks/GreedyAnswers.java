@@ -19,9 +19,9 @@ final class GreedyAnswers {
     private final LanguageModel model;
     private final Tokenizer tokenizer;
 
-    GreedyAnswers(LanguageModel model, Tokenizer tokenizer) {
-        this.model = model;
-        this.tokenizer = tokenizer;
+    GreedyAnswers(Subject subject) {
+        this.model = subject.model();
+        this.tokenizer = subject.tokenizer();
     }
 
     /** A trial and how much of its context it shares with the last one. */

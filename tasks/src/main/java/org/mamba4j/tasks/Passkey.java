@@ -2,11 +2,12 @@ package org.mamba4j.tasks;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
-import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.text.Tokenizer;
 
 /**
@@ -22,6 +23,7 @@ import org.mamba4j.text.Tokenizer;
  * the statement asked for: what comes before it is read once for all of them.
  */
 public final class Passkey {
+    private final Subject subject;
     private final GreedyAnswers answers;
     private final PassKeys passKeys;
 
@@ -54,13 +56,10 @@ public final class Passkey {
         }
     }
 
-    /**
-     * @param model stays the caller's to close
-     * @param tokenizer the one that the model was trained with
-     */
-    public Passkey(LanguageModel model, Tokenizer tokenizer) {
-        this.answers = new GreedyAnswers(model, tokenizer);
-        this.passKeys = new PassKeys(tokenizer);
+    public Passkey(Subject subject) {
+        this.subject = subject;
+        this.answers = new GreedyAnswers(subject);
+        this.passKeys = new PassKeys(subject.tokenizer());
     }
 
     /**
@@ -74,27 +73,35 @@ public final class Passkey {
         for (int length : grid.lengths()) {
             trial(grid, text, length, grid.depths().getFirst(), 0); // before hours of work, not after them
         }
-        double all = grid.lengths().stream().mapToDouble(Integer::doubleValue).sum()
-                * grid.depths().size()
-                * grid.trials();
-        double done = 0;
+        int columns = grid.depths().size();
+        // The longest first: then nobody waits long for the last one.
+        List<Integer> falling = grid.lengths().stream()
+                .distinct()
+                .sorted(Comparator.reverseOrder())
+                .toList();
+        AtomicIntegerArray correct = new AtomicIntegerArray(falling.size() * columns);
+        Progress done =
+                new Progress(falling.stream().mapToDouble(Integer::doubleValue).sum() * grid.trials(), progress);
+        subject.each(falling.size() * grid.trials(), task -> {
+            int row = task / grid.trials();
+            int length = falling.get(row);
+            List<Trial> trials = new ArrayList<>();
+            for (double depth : grid.depths()) {
+                trials.add(trial(grid, text, length, depth, task % grid.trials()));
+            }
+            boolean[] right = answers.areRight(trials);
+            for (int d = 0; d < columns; d++) {
+                if (right[d]) {
+                    correct.incrementAndGet(row * columns + d);
+                }
+            }
+            done.add(length);
+        });
         List<RetrievalResult.Cell> cells = new ArrayList<>();
         for (int length : grid.lengths()) {
-            int[] correct = new int[grid.depths().size()];
-            for (int i = 0; i < grid.trials(); i++) {
-                List<Trial> trials = new ArrayList<>();
-                for (double depth : grid.depths()) {
-                    trials.add(trial(grid, text, length, depth, i));
-                }
-                boolean[] right = answers.areRight(trials);
-                for (int d = 0; d < right.length; d++) {
-                    correct[d] += right[d] ? 1 : 0;
-                }
-                done += (double) length * right.length;
-                progress.accept(Math.min(1, done / all));
-            }
-            for (int d = 0; d < correct.length; d++) {
-                cells.add(new RetrievalResult.Cell(length, grid.depths().get(d), grid.trials(), correct[d]));
+            for (int d = 0; d < columns; d++) {
+                int right = correct.get(falling.indexOf(length) * columns + d);
+                cells.add(new RetrievalResult.Cell(length, grid.depths().get(d), grid.trials(), right));
             }
         }
         return new RetrievalResult(cells);

@@ -1,13 +1,10 @@
 package org.mamba4j.tasks;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
-import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
-import org.mamba4j.text.Tokenizer;
 
 /**
  * Perplexity by context length: does a model predict better when it has read more?
@@ -18,20 +15,16 @@ import org.mamba4j.text.Tokenizer;
  * which those of windows of different lengths would not.
  *
  * <p>The loss of a window is the mean over its scored tokens; the figure is the mean over windows, and the interval
- * is Student's at 95 % over windows, as tokens within a window are not independent. Intervals of two lengths overlap
- * more than the paired difference between them is uncertain. Bits per byte are all bits over all bytes.
+ * is Student's at 95 % over windows, as tokens within a window are not independent. Intervals of two lengths, or of two
+ * models, overlap more than the difference between them is uncertain: {@link PerplexityResult.AtLength#over} compares
+ * window by window. Bits per byte are all bits over all bytes.
  */
 public final class Perplexity {
-    private final LanguageModel model;
-    private final Tokenizer tokenizer;
+    private final Subject subject;
 
-    /**
-     * @param model stays the caller's to close
-     * @param tokenizer the one that the windows were made with; tells how many bytes a token stands for
-     */
-    public Perplexity(LanguageModel model, Tokenizer tokenizer) {
-        this.model = model;
-        this.tokenizer = tokenizer;
+    /** @param subject whose tokenizer made the windows, and tells how many bytes a token stands for */
+    public Perplexity(Subject subject) {
+        this.subject = subject;
     }
 
     /**
@@ -46,32 +39,39 @@ public final class Perplexity {
      */
     public PerplexityResult measure(List<Integer> lengths, int scored, List<Window> windows, DoubleConsumer progress) {
         check(lengths, scored, windows);
-        long total =
-                windows.size() * lengths.stream().mapToLong(Integer::longValue).sum();
-        long done = 0;
-        List<PerplexityResult.AtLength> results = new ArrayList<>();
-        for (int length : lengths) {
-            double[] loss = new double[windows.size()];
-            double[] bits = new double[windows.size()];
-            double[] bytes = new double[windows.size()];
-            long start = System.nanoTime();
-            for (int i = 0; i < loss.length; i++) {
-                int[] tokens = windows.get(i).end(length);
-                loss[i] = lossOfEnd(tokens, scored);
-                bits[i] = loss[i] / Math.log(2) * scored;
-                bytes[i] = bytesOfEnd(tokens, scored);
-                done += length;
-                progress.accept((double) done / total);
-            }
-            double seconds = (System.nanoTime() - start) * 1e-9;
-            results.add(new PerplexityResult.AtLength(
-                    length,
-                    Estimate.ofMean(loss),
-                    Estimate.ofMean(loss).map(Math::exp),
-                    Estimate.ofRatio(bits, bytes),
-                    (long) length * loss.length / seconds));
-        }
-        return new PerplexityResult(windows.size(), scored, results);
+        Progress done = new Progress(
+                windows.size()
+                        * lengths.stream().mapToDouble(Integer::doubleValue).sum(),
+                progress);
+        return new PerplexityResult(
+                windows.size(),
+                (int) windows.stream().map(Window::document).distinct().count(),
+                scored,
+                lengths.stream()
+                        .map(length -> measure(length, scored, windows, done))
+                        .toList());
+    }
+
+    private PerplexityResult.AtLength measure(int length, int scored, List<Window> windows, Progress done) {
+        double[] loss = new double[windows.size()];
+        double[] bits = new double[windows.size()];
+        double[] bytes = new double[windows.size()];
+        long start = System.nanoTime();
+        subject.each(loss.length, i -> {
+            int[] tokens = windows.get(i).end(length);
+            loss[i] = lossOfEnd(tokens, scored);
+            bits[i] = loss[i] / Math.log(2) * scored;
+            bytes[i] = bytesOfEnd(tokens, scored);
+            done.add(length);
+        });
+        double seconds = (System.nanoTime() - start) * 1e-9;
+        return new PerplexityResult.AtLength(
+                length,
+                Estimate.ofMean(loss),
+                Estimate.ofMean(loss).map(Math::exp),
+                Estimate.ofRatio(bits, bytes),
+                (long) length * loss.length / seconds,
+                Arrays.stream(loss).boxed().toList());
     }
 
     private static void check(List<Integer> lengths, int scored, List<Window> windows) {
@@ -93,12 +93,13 @@ public final class Perplexity {
     private double lossOfEnd(int[] tokens, int scored) {
         int[] read = Arrays.copyOf(tokens, tokens.length - 1);
         double[] sum = new double[1];
-        try (State state = model.newState()) {
-            model.score(
-                    state,
-                    read,
-                    read.length - scored,
-                    (position, logits) -> sum[0] += negativeLogLikelihood(logits, tokens[position + 1]));
+        try (State state = subject.model().newState()) {
+            subject.model()
+                    .score(
+                            state,
+                            read,
+                            read.length - scored,
+                            (position, logits) -> sum[0] += negativeLogLikelihood(logits, tokens[position + 1]));
         }
         return sum[0] / scored;
     }
@@ -106,7 +107,7 @@ public final class Perplexity {
     private long bytesOfEnd(int[] tokens, int scored) {
         long bytes = 0;
         for (int i = tokens.length - scored; i < tokens.length; i++) {
-            bytes += tokenizer.bytes(tokens[i]).length;
+            bytes += subject.tokenizer().bytes(tokens[i]).length;
         }
         return bytes;
     }

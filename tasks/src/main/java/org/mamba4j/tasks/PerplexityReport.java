@@ -2,6 +2,7 @@ package org.mamba4j.tasks;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
@@ -59,12 +60,18 @@ public record PerplexityReport(Path json, Path png) {
         }
     }
 
-    /** @throws UserError if a file cannot be written */
-    public void write(PerplexityResult result) {
+    /**
+     * Writes one model's figures as an object, several models' as an array of objects, each with its model's name.
+     *
+     * @param models at least one, measured on the same windows
+     * @throws UserError if a file cannot be written
+     */
+    public void write(List<ModelPerplexity> models) {
         AtomicFile.makeFolderOf(json);
         JsonMapper mapper =
                 JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
-        AtomicFile.writeString(json, mapper.writeValueAsString(result) + "\n");
-        Pictures.write(png, () -> PerplexityChart.png(result));
+        Object figures = models.size() == 1 ? models.getFirst().result() : models;
+        AtomicFile.writeString(json, mapper.writeValueAsString(figures) + "\n");
+        Pictures.write(png, () -> PerplexityChart.png(models));
     }
 }

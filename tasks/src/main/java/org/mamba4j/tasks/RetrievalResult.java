@@ -40,6 +40,11 @@ public record RetrievalResult(List<Cell> cells) {
         public double accuracy() {
             return (double) correct / trials;
         }
+
+        /** The same with its interval. */
+        public Estimate estimate() {
+            return Estimate.ofShare(correct, trials);
+        }
     }
 
     /** Copies {@code cells}. */

@@ -61,8 +61,8 @@ class DocumentRetrievalTest {
     @Test
     void aReaderFindsTheDocumentAtEveryDepth() {
         DocumentRetrieval.Grid grid = new DocumentRetrieval.Grid(List.of(2, 10), List.of(0.0, 0.5, 1.0), 3, 5);
-        RetrievalResult result =
-                new DocumentRetrieval(READER, BYTES, squad().forTests(), TEXT).measure(grid, fraction -> {});
+        RetrievalResult result = new DocumentRetrieval(new Subject(READER, BYTES, 2), squad().forTests(), TEXT)
+                .measure(grid, fraction -> {});
         assertThat(result.cells()).extracting(RetrievalResult.Cell::correct).containsOnly(3);
         assertThat(result.sizes()).containsExactly(2, 10);
         assertThat(JsonText.compact(result.toJson())).contains("{\"documents\":10,\"length\":");
@@ -74,7 +74,7 @@ class DocumentRetrievalTest {
         DocumentRetrieval.Grid grid = new DocumentRetrieval.Grid(List.of(50), List.of(0.0, 0.25, 1.0), 1, 5);
         Squad tests = squad().forTests();
         assertThat(tests.paragraphs()).hasSize(6).allMatch(p -> p.article() % 4 == 3);
-        List<Trial> trials = new DocumentRetrieval(READER, BYTES, tests, TEXT).trials(grid, 50, 0);
+        List<Trial> trials = new DocumentRetrieval(new Subject(READER, BYTES, 2), tests, TEXT).trials(grid, 50, 0);
         int[] places = {0, 12, 49};
         for (int d = 0; d < places.length; d++) {
             String text = BYTES.decode(trials.get(d).context());

@@ -2,6 +2,7 @@ package org.mamba4j.tasks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -53,8 +54,8 @@ class PasskeyTest {
 
     @Test
     void aReaderFindsEveryKeyWithinItsSpan() {
-        RetrievalResult result =
-                new Passkey(reader(500, false), BYTES).measure(grid(1, 4, 400, 900), TEXT, fraction -> {});
+        RetrievalResult result = new Passkey(new Subject(reader(500, false), BYTES, 1))
+                .measure(grid(1, 4, 400, 900), TEXT, fraction -> {});
         assertThat(result.cells())
                 .extracting(RetrievalResult.Cell::correct)
                 .containsExactly(4, 4, 4, 0, 0, 4); // at depth 0.5 of 900 the statement begins before the last 500
@@ -64,14 +65,49 @@ class PasskeyTest {
     }
 
     @Test
+    void severalReadersFindTheSame() {
+        Passkey.Grid grid = grid(4, 9, 600, 900);
+        List<Double> fractions = new ArrayList<>();
+        RetrievalResult together =
+                new Passkey(new Subject(reader(500, true), BYTES, 4)).measure(grid, TEXT, fractions::add);
+        assertThat(together)
+                .isEqualTo(new Passkey(new Subject(reader(500, true), BYTES, 1)).measure(grid, TEXT, fraction -> {}));
+        assertThat(fractions).hasSize(18).isSorted().endsWith(1.0);
+    }
+
+    @Test
+    void theFirstFailureOfAReaderEndsTheWork() {
+        FakeLanguageModel broken = new FakeLanguageModel(BYTES.vocabSize(), history -> {
+            throw new UserError("broken");
+        });
+        assertThatThrownBy(() ->
+                        new Passkey(new Subject(broken, BYTES, 3)).measure(grid(1, 50, 400), TEXT, fraction -> {}))
+                .isInstanceOf(UserError.class)
+                .hasMessage("broken");
+        assertThatThrownBy(() -> new Subject(broken, BYTES, 0)).hasMessageContaining("0 readers");
+    }
+
+    @Test
+    void sharesHaveIntervalsEvenWhereAllWereRight() {
+        Estimate all = Estimate.ofShare(100, 100);
+        assertThat(all.value()).isEqualTo(1);
+        assertThat(all.high()).isEqualTo(1);
+        assertThat(all.low()).isCloseTo(0.963, within(5e-4)); // Wilson's: n / (n + z²)
+        assertThat(Estimate.ofShare(0, 100).high()).isCloseTo(0.037, within(5e-4));
+        Estimate half = Estimate.ofShare(10, 20);
+        assertThat(half.low()).isCloseTo(0.2993, within(5e-5));
+        assertThat(half.high()).isCloseTo(0.7007, within(5e-5));
+    }
+
+    @Test
     void withSeveralKeysTheNameMatters() {
         Passkey.Grid grid = grid(4, 10, 800);
-        assertThat(new Passkey(reader(10_000, false), BYTES)
+        assertThat(new Passkey(new Subject(reader(10_000, false), BYTES, 1))
                         .measure(grid, TEXT, fraction -> {})
                         .atSize(800)
                         .correct())
                 .isEqualTo(30);
-        assertThat(new Passkey(reader(10_000, true), BYTES)
+        assertThat(new Passkey(new Subject(reader(10_000, true), BYTES, 1))
                         .measure(grid, TEXT, fraction -> {})
                         .atSize(800)
                         .correct())
@@ -82,7 +118,7 @@ class PasskeyTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 4})
     void trialsAreAsDescribedAndFollowFromTheSeed(int keys) {
-        Passkey task = new Passkey(reader(1, false), BYTES);
+        Passkey task = new Passkey(new Subject(reader(1, false), BYTES, 1));
         Passkey.Grid grid = grid(keys, 1, 1000);
         for (double depth : grid.depths()) {
             Trial trial = task.trial(grid, TEXT, 1000, depth, 3);
@@ -116,25 +152,26 @@ class PasskeyTest {
 
     @Test
     void depthsThatShareTheirBeginningAnswerAsIfAlone() {
-        Passkey task = new Passkey(reader(1, false), BYTES);
+        Passkey task = new Passkey(new Subject(reader(1, false), BYTES, 1));
         Passkey.Grid grid = new Passkey.Grid(List.of(1000), List.of(1.0, 0.0, 0.5), 1, 2, 7);
         Trial first = task.trial(grid, TEXT, 1000, 0, 0);
         Trial last = task.trial(grid, TEXT, 1000, 1, 0);
         assertThat(last.answer()).isEqualTo(first.answer());
         List<Trial> trials = List.of(last, first, task.trial(grid, TEXT, 1000, 0.5, 0));
         FakeLanguageModel reader = reader(10_000, false);
-        assertThat(new GreedyAnswers(reader, BYTES).areRight(trials)).containsExactly(true, true, true);
-        assertThat(new GreedyAnswers(reader(500, false), BYTES).areRight(trials))
+        assertThat(new GreedyAnswers(new Subject(reader, BYTES, 1)).areRight(trials))
+                .containsExactly(true, true, true);
+        assertThat(new GreedyAnswers(new Subject(reader(500, false), BYTES, 1)).areRight(trials))
                 .as("each as if it were alone")
                 .containsExactly(true, false, false);
-        assertThat(new GreedyAnswers(reader, BYTES).areRight(List.of(first, first)))
+        assertThat(new GreedyAnswers(new Subject(reader, BYTES, 1)).areRight(List.of(first, first)))
                 .as("twice the same")
                 .containsExactly(true, true);
     }
 
     @Test
     void whatCannotBeAskedIsRefusedBeforeTheWork() {
-        Passkey task = new Passkey(reader(1, false), BYTES);
+        Passkey task = new Passkey(new Subject(reader(1, false), BYTES, 1));
         assertThatThrownBy(() -> task.measure(grid(1, 1, 500, 100), TEXT, fraction -> {
                     throw new AssertionError("work was done");
                 }))

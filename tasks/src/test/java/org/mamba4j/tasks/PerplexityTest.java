@@ -21,6 +21,7 @@ import org.mamba4j.text.Tokenizer;
 
 class PerplexityTest {
     private static final int VOCAB = 4;
+    private static final Estimate NONE = new Estimate(0, 0, 0);
 
     /** Each token's text is as many bytes as its id + 1. */
     private static final Tokenizer TOKENIZER = new Tokenizer() {
@@ -68,8 +69,8 @@ class PerplexityTest {
     @Test
     void aUniformModelHasThePerplexityOfItsVocabulary() {
         var model = new FakeLanguageModel(VOCAB, history -> new float[VOCAB]);
-        PerplexityResult result =
-                new Perplexity(model, TOKENIZER).measure(List.of(4, 8), 2, windows(8, 5), fraction -> {});
+        PerplexityResult result = new Perplexity(new Subject(model, TOKENIZER, 1))
+                .measure(List.of(4, 8), 2, windows(8, 5), fraction -> {});
         assertThat(result.windows()).isEqualTo(5);
         for (PerplexityResult.AtLength at : result.lengths()) {
             assertThat(at.perplexity().value()).isCloseTo(4, within(1e-12));
@@ -90,8 +91,8 @@ class PerplexityTest {
             logits[(history[history.length - 1] + 1) % VOCAB] = (float) Math.log(history.length);
             return logits;
         });
-        PerplexityResult result =
-                new Perplexity(model, TOKENIZER).measure(List.of(6, 12), 2, windows(12, 1), fraction -> {});
+        PerplexityResult result = new Perplexity(new Subject(model, TOKENIZER, 1))
+                .measure(List.of(6, 12), 2, windows(12, 1), fraction -> {});
         // Two tokens are scored after 4 and 5 tokens, then after 10 and 11.
         assertThat(lengths).containsExactlyInAnyOrder(4, 5, 10, 11);
         assertThat(scored).hasSize(2);
@@ -106,7 +107,7 @@ class PerplexityTest {
         var model = new FakeLanguageModel(VOCAB, history -> new float[VOCAB]);
         // The last two of 0 1 2 3 0 1 2 3 are tokens 2 and 3: 3 + 4 bytes, at 2 bits each token.
         PerplexityResult result =
-                new Perplexity(model, TOKENIZER).measure(List.of(8), 2, windows(8, 1), fraction -> {});
+                new Perplexity(new Subject(model, TOKENIZER, 1)).measure(List.of(8), 2, windows(8, 1), fraction -> {});
         assertThat(result.lengths().getFirst().bitsPerByte().value()).isCloseTo(4 / 7.0, within(1e-12));
     }
 
@@ -116,7 +117,7 @@ class PerplexityTest {
         // Scored: 2 + 2 bits for tokens of 1 + 1 bytes, and for tokens of 4 + 4.
         List<Window> windows =
                 List.of(new Window("short", 0, new int[] {0, 0, 0, 0}), new Window("long", 0, new int[] {3, 3, 3, 3}));
-        Estimate bits = new Perplexity(model, TOKENIZER)
+        Estimate bits = new Perplexity(new Subject(model, TOKENIZER, 1))
                 .measure(List.of(4), 2, windows, fraction -> {})
                 .lengths()
                 .getFirst()
@@ -153,13 +154,14 @@ class PerplexityTest {
     void reportsProgressUpToOne() {
         var model = new FakeLanguageModel(VOCAB, history -> new float[VOCAB]);
         List<Double> fractions = new ArrayList<>();
-        new Perplexity(model, TOKENIZER).measure(List.of(4, 8), 2, windows(8, 3), fractions::add);
+        new Perplexity(new Subject(model, TOKENIZER, 1)).measure(List.of(4, 8), 2, windows(8, 3), fractions::add);
         assertThat(fractions).hasSize(6).isSorted().endsWith(1.0);
     }
 
     @Test
     void refusesALengthThatLeavesNoContext() {
-        var perplexity = new Perplexity(new FakeLanguageModel(VOCAB, history -> new float[VOCAB]), TOKENIZER);
+        var perplexity =
+                new Perplexity(new Subject(new FakeLanguageModel(VOCAB, history -> new float[VOCAB]), TOKENIZER, 2));
         assertThatThrownBy(() -> perplexity.measure(List.of(100), 100, windows(100, 1), fraction -> {}))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("100")
@@ -178,12 +180,37 @@ class PerplexityTest {
     }
 
     @Test
+    void modelsAndLengthsAreComparedWindowByWindow() {
+        var easy = new PerplexityResult.AtLength(8, NONE, NONE, NONE, 1, List.of(1.0, 5.0, 9.0));
+        var hard = new PerplexityResult.AtLength(8, NONE, NONE, NONE, 1, List.of(1.1, 5.1, 9.1));
+        Estimate ratio = hard.over(easy);
+        assertThat(ratio.value()).isCloseTo(Math.exp(0.1), within(1e-12));
+        assertThat(ratio.high() - ratio.low())
+                .as("all windows differ alike, however unlike they are")
+                .isLessThan(1e-6);
+        assertThatThrownBy(() -> hard.over(new PerplexityResult.AtLength(8, NONE, NONE, NONE, 1, List.of(1.0))))
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
     void drawsAPicture() throws Exception {
         var at = new PerplexityResult.AtLength(
-                256, new Estimate(1.6, 1.5, 1.7), new Estimate(5, 4.5, 5.5), new Estimate(2, 1.9, 2.1), 1e4);
+                256,
+                new Estimate(1.6, 1.5, 1.7),
+                new Estimate(5, 4.5, 5.5),
+                new Estimate(2, 1.9, 2.1),
+                1e4,
+                List.of(1.5, 1.7));
         var more = new PerplexityResult.AtLength(
-                4000, new Estimate(1.4, 1.3, 1.5), new Estimate(4, 3.7, 4.4), new Estimate(1.8, 1.7, 1.9), 1e4);
-        byte[] png = PerplexityChart.png(new PerplexityResult(10, 100, List.of(at, more)));
+                4000,
+                new Estimate(1.4, 1.3, 1.5),
+                new Estimate(4, 3.7, 4.4),
+                new Estimate(1.8, 1.7, 1.9),
+                1e4,
+                List.of(1.3, 1.5));
+        byte[] png = PerplexityChart.png(List.of(
+                new ModelPerplexity("a", new PerplexityResult(10, 3, 100, List.of(at, more))),
+                new ModelPerplexity("b", new PerplexityResult(10, 3, 100, List.of(more, at)))));
         BufferedImage image = ImageIO.read(new ByteArrayInputStream(png));
         assertThat(image.getWidth()).isEqualTo(1600);
         Set<Integer> colours = new HashSet<>();
