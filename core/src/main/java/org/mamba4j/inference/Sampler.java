@@ -60,16 +60,7 @@ public final class Sampler {
     }
 
     private static void check(float[] logits) {
-        boolean possible = false;
-        for (int token = 0; token < logits.length; token++) {
-            float logit = logits[token];
-            if (Float.isNaN(logit) || logit == Float.POSITIVE_INFINITY) {
-                throw new UserError("the logit of token " + token + " is " + logit
-                        + ": the model's weights are damaged or its training diverged; use an earlier checkpoint");
-            }
-            possible |= logit != Float.NEGATIVE_INFINITY;
-        }
-        if (!possible) {
+        if (Logits.greatest(logits) == Float.NEGATIVE_INFINITY) {
             throw new UserError("no token is possible: all " + logits.length + " logits are -Infinity");
         }
     }

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
+import org.mamba4j.inference.Logits;
 import org.mamba4j.inference.State;
 
 /**
@@ -99,7 +100,7 @@ public final class Perplexity {
                             state,
                             read,
                             read.length - scored,
-                            (position, logits) -> sum[0] += negativeLogLikelihood(logits, tokens[position + 1]));
+                            (position, logits) -> sum[0] -= Logits.logProbability(logits, tokens[position + 1]));
         }
         return sum[0] / scored;
     }
@@ -110,32 +111,5 @@ public final class Perplexity {
             bytes += subject.tokenizer().bytes(tokens[i]).length;
         }
         return bytes;
-    }
-
-    /**
-     * −log softmax(logits)[target], in double.
-     *
-     * @throws UserError if a logit is NaN or +∞, or that of the target is -∞
-     */
-    static double negativeLogLikelihood(float[] logits, int target) {
-        double greatest = Double.NEGATIVE_INFINITY;
-        for (int token = 0; token < logits.length; token++) {
-            float logit = logits[token];
-            if (Float.isNaN(logit) || logit == Float.POSITIVE_INFINITY) {
-                throw new UserError("the logit of token " + token + " is " + logit
-                        + ": the model's weights are damaged or its training diverged; use an earlier checkpoint");
-            }
-            greatest = Math.max(greatest, logit);
-        }
-        if (logits[target] == Float.NEGATIVE_INFINITY) {
-            throw new UserError(
-                    "the logit of token " + target
-                            + ", which the text has, is -Infinity: the model holds it for impossible, so there is no perplexity");
-        }
-        double sum = 0;
-        for (float logit : logits) {
-            sum += Math.exp(logit - greatest);
-        }
-        return greatest + Math.log(sum) - logits[target];
     }
 }
