@@ -71,6 +71,7 @@ final class GenerateCommand implements Runnable {
             case LENGTH -> "at --max-new-tokens";
             case STOP_TEXT -> "at a stop text";
             case END_TOKEN -> "by itself";
+            case ENDED -> "early";
         };
         return String.format(
                 Locale.ROOT,

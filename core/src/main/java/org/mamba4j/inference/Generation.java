@@ -19,6 +19,8 @@ public record Generation(
         /** One of {@link GenerationOptions#stop} appeared. */
         STOP_TEXT,
         /** One of {@link GenerationOptions#endTokens} was chosen. */
-        END_TOKEN
+        END_TOKEN,
+        /** Whoever asked for it wanted no more: {@link Continuation#end}. */
+        ENDED
     }
 }

@@ -1,8 +1,10 @@
 package org.mamba4j.inference;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.mamba4j.UserError;
+import org.mamba4j.model.ModelConfig;
 
 /**
  * How a text is continued.
@@ -44,5 +46,14 @@ public record GenerationOptions(int maxNewTokens, SamplingOptions sampling, List
 
     public GenerationOptions withEndTokens(Set<Integer> value) {
         return new GenerationOptions(maxNewTokens, sampling, stop, value);
+    }
+
+    /** Ends also where the model says that its text has ended, if it has a token for that. */
+    public GenerationOptions withEndTokenOf(ModelConfig config) {
+        Set<Integer> all = new HashSet<>(endTokens);
+        if (config.eosTokenId() >= 0) {
+            all.add(config.eosTokenId());
+        }
+        return withEndTokens(all);
     }
 }

@@ -1,6 +1,5 @@
 package org.mamba4j.inference;
 
-import java.util.Arrays;
 import java.util.function.Consumer;
 import org.mamba4j.UserError;
 import org.mamba4j.text.Tokenizer;
@@ -44,44 +43,19 @@ public final class Generator {
      * @throws UserError if there is nothing to continue, or the model's logits are not numbers
      */
     public Generation generate(State state, String prompt, GenerationOptions options, Consumer<String> sink) {
-        int[] promptTokens = tokenizer.encode(prompt);
-        if (promptTokens.length == 0 && state.tokensSeen() == 0) {
-            throw new UserError("the prompt is empty: the model needs at least one token to continue");
+        Continuation continuation = start(state, prompt, options);
+        while (!continuation.isDone()) {
+            continuation.advance(sink);
         }
-        Sampler sampler = new Sampler(options.sampling());
-        for (int token : promptTokens) {
-            sampler.observe(token);
-        }
-        long start = System.nanoTime();
-        model.prefill(state, promptTokens);
-        long read = System.nanoTime();
-
-        StreamedText text = new StreamedText(options.stop(), sink);
-        Generation.Finish finish = Generation.Finish.LENGTH;
-        int count = 0;
-        while (count < options.maxNewTokens()) {
-            int token = sampler.sample(withoutPadding(model.logits(state)));
-            if (options.endTokens().contains(token)) {
-                finish = Generation.Finish.END_TOKEN;
-                break;
-            }
-            sampler.observe(token);
-            count++;
-            // Text first: the reader has it while the step is computed.
-            boolean stopped = text.add(tokenizer.bytes(token));
-            model.step(state, token);
-            if (stopped) {
-                finish = Generation.Finish.STOP_TEXT;
-                break;
-            }
-        }
-        text.finish();
-        long end = System.nanoTime();
-        return new Generation(
-                text.text(), promptTokens.length, count, finish, (read - start) * 1e-9, (end - read) * 1e-9);
+        return continuation.result();
     }
 
-    private float[] withoutPadding(float[] logits) {
-        return logits.length == tokenizer.vocabSize() ? logits : Arrays.copyOf(logits, tokenizer.vocabSize());
+    /**
+     * Reads {@code prompt}; the caller then takes the continuation token by token, and may end it anywhere.
+     *
+     * @throws UserError if there is nothing to continue
+     */
+    public Continuation start(State state, String prompt, GenerationOptions options) {
+        return Continuation.start(model, tokenizer, state, tokenizer.encode(prompt), options);
     }
 }

@@ -1,8 +1,13 @@
 package org.mamba4j.inference;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.mamba4j.UserError;
 import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.text.Tokenizer;
 
 /**
  * A trained model that reads tokens one after another and remembers them in a {@link State} of constant size.
@@ -10,7 +15,7 @@ import org.mamba4j.model.ModelConfig;
  * <p>The model is immutable and may be used from many threads at once, each with states of its own; a state belongs to
  * one thread at a time. Tasks, evaluation and generation are written on this interface, so they run on every engine.
  *
- * <p>Tokens outside [0, {@link #vocabSize()}) are a {@link org.mamba4j.UserError} that names the token and its place;
+ * <p>Tokens outside [0, {@link #vocabSize()}) are a {@link UserError} that names the token and its place;
  * the state is then unchanged.
  */
 public interface LanguageModel extends AutoCloseable {
@@ -19,7 +24,7 @@ public interface LanguageModel extends AutoCloseable {
      *
      * @param folder a checkpoint as this project's trainer or Hugging Face writes it; the weights are used where they are,
      *     so the files must stay as they are until the model is closed
-     * @throws org.mamba4j.UserError if the folder does not hold a sound checkpoint
+     * @throws UserError if the folder does not hold a sound checkpoint
      */
     static LanguageModel open(Path folder) {
         return JavaLanguageModel.open(folder);
@@ -31,6 +36,16 @@ public interface LanguageModel extends AutoCloseable {
     /** Width of the logits: the embedding's rows, padding included. */
     default int vocabSize() {
         return config().vocabSize();
+    }
+
+    /**
+     * The tokenizer that the model was trained with, from its checkpoint.
+     *
+     * @throws UserError if the checkpoint has none, or it cannot be read
+     */
+    default Tokenizer tokenizer() {
+        throw new UserError(
+                "this model came without a tokenizer: take the one it was trained with, by Tokenizers.load");
     }
 
     /** A state that has seen nothing. The caller closes it. */
@@ -67,25 +82,117 @@ public interface LanguageModel extends AutoCloseable {
      * @param from index into {@code tokens} of the first position whose logits are wanted; those before it cost no head
      * @param consumer called once per position with the logits (V) that predict the token after it
      */
-    void score(State state, int[] tokens, int from, LogitsConsumer consumer);
+    void score(State state, int[] tokens, int from, RowConsumer consumer);
+
+    /**
+     * Reads {@code tokens} like {@link #prefill} and hands over what the model makes of each one from {@code from} on and
+     * all before it: the output of the last norm, of which the head makes the logits.
+     *
+     * @param from index into {@code tokens} of the first position that is wanted
+     * @param consumer called once per position, in order, with (dModel)
+     */
+    void hidden(State state, int[] tokens, int from, RowConsumer consumer);
+
+    /**
+     * Reads {@code tokens} like {@link #prefill} and says how likely each was: log p(token | all that was read before
+     * it), natural logarithm.
+     *
+     * @return as many as tokens. Before the first token of a new state there is nothing to predict it from: NaN
+     * @throws UserError if the model's logits are not numbers, or hold one of the tokens for impossible
+     */
+    default double[] logProbabilities(State state, int[] tokens) {
+        double[] all = new double[tokens.length];
+        if (tokens.length > 0) {
+            Requests.checkTokens(tokens, vocabSize());
+            all[0] = state.tokensSeen() == 0 ? Double.NaN : Logits.logProbability(logits(state), tokens[0]);
+            score(state, tokens, 0, (position, logits) -> {
+                if (position + 1 < tokens.length) {
+                    all[position + 1] = Logits.logProbability(logits, tokens[position + 1]);
+                }
+            });
+        }
+        return all;
+    }
+
+    /**
+     * Reads {@code tokens} like {@link #prefill} and makes one vector of them, whose direction tells similar texts from
+     * others.
+     *
+     * @return (dModel)
+     * @throws UserError if there are no tokens
+     */
+    default float[] embed(State state, int[] tokens, Pooling pooling) {
+        return pooling.embed(this, state, tokens);
+    }
+
+    /**
+     * Continues what {@code state} has read, piece by piece as the stream is read: text is generated when it is asked for,
+     * and the state has read what was taken. A piece is never empty nor ends within a character.
+     *
+     * @param options how; the model's own end token ends the text too
+     * @throws UserError if the state has read nothing, or the model came without a tokenizer
+     * @see Generator for a prompt, and for why it ended
+     */
+    default Stream<String> generate(State state, GenerationOptions options) {
+        return new Generator(this, tokenizer())
+                .start(state, "", options.withEndTokenOf(config()))
+                .pieces();
+    }
+
+    /**
+     * Reads one token in each of several states: the same as {@link #step} of one after the other, but the weights are read
+     * once for all where the engine can.
+     *
+     * @param states different ones
+     * @param tokens as many
+     */
+    default void step(List<State> states, int[] tokens) {
+        Requests.checkBatch(states, tokens, vocabSize());
+        for (int i = 0; i < tokens.length; i++) {
+            step(states.get(i), tokens[i]);
+        }
+    }
+
+    /**
+     * {@link #logits(State)} of each of several states.
+     *
+     * @return a fresh array (V) for each
+     */
+    default List<float[]> logits(List<State> states) {
+        List<float[]> all = new ArrayList<>();
+        states.forEach(state -> all.add(logits(state)));
+        return all;
+    }
+
+    /**
+     * Continues several prompts side by side, each as if it were alone, which takes less time than one after the other.
+     *
+     * @param prompts tokens, at least one in each; of any lengths
+     * @param options {@code seed} is the first prompt's, the next ones have the numbers after it
+     * @return the tokens after each prompt: without an end token, with the one that completed a stop text
+     * @throws UserError if a prompt is empty or has a token outside the vocabulary
+     */
+    default List<int[]> generate(List<int[]> prompts, GenerationOptions options) {
+        return PromptBatch.generate(this, prompts, options);
+    }
 
     /**
      * Reads a state that {@link State#save} wrote, on this engine or another.
      *
-     * @throws org.mamba4j.UserError if the file is damaged, of a newer version or of another model
+     * @throws UserError if the file is damaged, of a newer version or of another model
      */
     State loadState(Path file);
 
     @Override
     void close();
 
-    /** Takes the logits of one position. */
+    /** Takes what there is of one position. */
     @FunctionalInterface
-    interface LogitsConsumer {
+    interface RowConsumer {
         /**
-         * @param position index into the tokens given to {@link LanguageModel#score}
-         * @param logits (V), valid during the call only
+         * @param position index into the tokens that were given
+         * @param row logits (V) or what else was asked for, valid during the call only
          */
-        void accept(int position, float[] logits);
+        void accept(int position, float[] row);
     }
 }

@@ -1,5 +1,9 @@
 package org.mamba4j.inference;
 
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.mamba4j.UserError;
 
@@ -33,6 +37,33 @@ public final class Requests {
             throw new UserError(where + "token " + token + " at index " + index
                     + " is outside the model's vocabulary of " + vocabSize
                     + ": was the text encoded with this model's tokenizer?");
+        }
+    }
+
+    /**
+     * @throws IllegalArgumentException if there are not as many states as tokens, or one state is there twice
+     * @throws UserError if a token is outside the vocabulary
+     */
+    public static void checkBatch(List<State> states, int[] tokens, int vocabSize) {
+        if (states.size() != tokens.length) {
+            throw new IllegalArgumentException(states.size() + " states for " + tokens.length + " tokens");
+        }
+        Set<State> different = Collections.newSetFromMap(new IdentityHashMap<>());
+        different.addAll(states);
+        if (different.size() < states.size()) {
+            throw new IllegalArgumentException("a state is there twice: each reads one token at a time");
+        }
+        checkTokens(tokens, vocabSize);
+    }
+
+    /** @throws UserError if a prompt has no token, or one outside [0, {@code vocabSize}) */
+    public static void checkPrompts(List<int[]> prompts, int vocabSize) {
+        for (int i = 0; i < prompts.size(); i++) {
+            if (prompts.get(i).length == 0) {
+                throw new UserError("prompt " + i + " of " + prompts.size()
+                        + " is empty: the model needs at least one token to continue");
+            }
+            checkTokens("prompt " + i + ": ", prompts.get(i), vocabSize);
         }
     }
 

@@ -13,7 +13,6 @@ import org.mamba4j.text.StreamingDecoder;
  */
 final class StreamedText {
     private final List<byte[]> stops;
-    private final Consumer<String> sink;
     private final StringBuilder text = new StringBuilder();
     private final StreamingDecoder decoder = new StreamingDecoder();
 
@@ -22,33 +21,35 @@ final class StreamedText {
 
     private boolean finished;
 
-    StreamedText(List<String> stops, Consumer<String> sink) {
+    StreamedText(List<String> stops) {
         this.stops = stops.stream()
                 .map(stop -> stop.getBytes(StandardCharsets.UTF_8))
                 .toList();
-        this.sink = sink;
     }
 
-    /** @return whether a stop text has appeared; nothing may be added after it */
-    boolean add(byte[] bytes) {
+    /**
+     * @param sink given what is certain by now: one piece, or none
+     * @return whether a stop text has appeared; nothing may be added after it
+     */
+    boolean add(byte[] bytes, Consumer<String> sink) {
         int held = pending.length;
         pending = Arrays.copyOf(pending, held + bytes.length);
         System.arraycopy(bytes, 0, pending, held, bytes.length);
         int cut = firstStop();
         if (cut >= 0) {
             pending = Arrays.copyOf(pending, cut);
-            finish();
+            finish(sink);
             return true;
         }
-        emit(pending.length - possibleStop(), false);
+        emit(pending.length - possibleStop(), false, sink);
         return false;
     }
 
-    /** Hands over what was held back. */
-    void finish() {
+    /** Hands over what was held back: one piece, or none. */
+    void finish(Consumer<String> sink) {
         if (!finished) {
             finished = true;
-            emit(pending.length, true);
+            emit(pending.length, true, sink);
         }
     }
 
@@ -84,7 +85,7 @@ final class StreamedText {
         return start + length <= pending.length && Arrays.equals(pending, start, start + length, stop, 0, length);
     }
 
-    private void emit(int length, boolean end) {
+    private void emit(int length, boolean end, Consumer<String> sink) {
         String piece = decoder.add(Arrays.copyOf(pending, length));
         if (end) {
             piece += decoder.finish();

@@ -70,13 +70,18 @@ public final class FakeLanguageModel implements LanguageModel {
     }
 
     @Override
-    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+    public void score(State state, int[] tokens, int from, RowConsumer consumer) {
         for (int i = 0; i < tokens.length; i++) {
             step(state, tokens[i]);
             if (i >= from) {
                 consumer.accept(i, logits(state));
             }
         }
+    }
+
+    @Override
+    public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
+        throw new UnsupportedOperationException("a fake has no inner life");
     }
 
     @Override

@@ -3,7 +3,9 @@ package org.mamba4j.inference.engine;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -19,6 +21,8 @@ import org.mamba4j.kernel.Rows;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.text.LazyTokenizer;
+import org.mamba4j.text.Tokenizer;
 
 /** A model on core's kernels; the package's description says how it works. */
 public final class JavaLanguageModel implements LanguageModel {
@@ -39,6 +43,7 @@ public final class JavaLanguageModel implements LanguageModel {
     private final Matrix embedding;
     private final List<Layer> layers;
     private final List<List<MemoryLayer>> memories; // one of each layer, or none
+    private final SideBySide sideBySide;
     private final MemorySegment norm;
     private final Matrix head;
     private final Pool<Chunk> chunks;
@@ -58,6 +63,7 @@ public final class JavaLanguageModel implements LanguageModel {
     private final AtomicInteger users = new AtomicInteger();
 
     private final AtomicBoolean freed = new AtomicBoolean();
+    private final LazyTokenizer tokenizer;
 
     private JavaLanguageModel(Checkpoint checkpoint, Arena arena, Layer.Kernels kernels) {
         this.checkpoint = checkpoint;
@@ -65,6 +71,7 @@ public final class JavaLanguageModel implements LanguageModel {
         this.kernels = kernels;
         config = checkpoint.config();
         fingerprint = checkpoint.fingerprint();
+        tokenizer = new LazyTokenizer(checkpoint.folder());
         Weights weights = new Weights(checkpoint, arena);
         embedding = weights.matrix(config.embedding().name());
         layers = IntStream.range(0, config.nLayer())
@@ -73,6 +80,7 @@ public final class JavaLanguageModel implements LanguageModel {
         memories = IntStream.range(0, config.nLayer())
                 .mapToObj(i -> memory(weights, i))
                 .toList();
+        sideBySide = new SideBySide(layers, memories, kernels);
         norm = weights.floats("backbone.norm_f.weight");
         head = mamba().tieEmbeddings() ? embedding : weights.matrix("lm_head.weight");
         int longest = tokensToBorder(0);
@@ -130,6 +138,11 @@ public final class JavaLanguageModel implements LanguageModel {
         return config;
     }
 
+    @Override
+    public Tokenizer tokenizer() {
+        return tokenizer.get();
+    }
+
     /** The configuration of the blocks. */
     MambaConfig mamba() {
         return config.mamba();
@@ -175,7 +188,7 @@ public final class JavaLanguageModel implements LanguageModel {
 
     @Override
     public void prefill(State state, int[] tokens) {
-        score(state, tokens, tokens.length, (position, values) -> {});
+        read(state, tokens, tokens.length, (hidden, first) -> {});
     }
 
     @Override
@@ -209,6 +222,7 @@ public final class JavaLanguageModel implements LanguageModel {
                 MemorySegment.copy(buffer.all().memory(), ValueLayout.JAVA_FLOAT, 0, target, 0, vocabSize());
             } finally {
                 logits.giveBack(buffer);
+                Reference.reachabilityFence(own);
             }
         } finally {
             leave();
@@ -216,7 +230,28 @@ public final class JavaLanguageModel implements LanguageModel {
     }
 
     @Override
-    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+    public void score(State state, int[] tokens, int from, RowConsumer consumer) {
+        read(state, tokens, from, (hidden, first) -> hand(hidden, first, consumer));
+    }
+
+    @Override
+    public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
+        float[] row = new float[config.dModel()];
+        read(state, tokens, from, (hidden, first) -> hand(hidden, first, row, consumer));
+    }
+
+    /** Sees what a pass made. */
+    @FunctionalInterface
+    private interface Output {
+        /**
+         * @param hidden of the positions that are wanted (1, L, d), L from 1
+         * @param first index of the first of them
+         */
+        void accept(Rows hidden, int first);
+    }
+
+    /** Reads {@code tokens} and shows what the head takes of those from {@code from} on. */
+    private void read(State state, int[] tokens, int from, Output output) {
         Requests.checkFrom(from, tokens);
         JavaState own = own(state);
         Requests.checkTokens(tokens, vocabSize());
@@ -225,7 +260,7 @@ public final class JavaLanguageModel implements LanguageModel {
             int start = 0;
             while (start < tokens.length) {
                 int count = Math.min(tokensToBorder(own.tokensSeen()), tokens.length - start);
-                pass(own, tokens, start, count, from, consumer);
+                pass(own, tokens, start, count, from, output);
                 start += count;
             }
         } finally {
@@ -233,8 +268,7 @@ public final class JavaLanguageModel implements LanguageModel {
         }
     }
 
-    /** Reads {@code count} tokens and hands over the logits after those from {@code from} on. */
-    private void pass(JavaState state, int[] tokens, int start, int count, int from, LogitsConsumer consumer) {
+    private void pass(JavaState state, int[] tokens, int start, int count, int from, Output output) {
         Chunk borrowed = chunks.take();
         try {
             Activations at = borrowed.at().first(count);
@@ -253,7 +287,8 @@ public final class JavaLanguageModel implements LanguageModel {
             state.keepHidden(at.u());
             state.advance(count);
             if (from < start + count) {
-                hand(at.u(), start, Math.max(start, from), consumer);
+                int first = Math.max(start, from);
+                output.accept(at.u().steps(first - start, start + count - first), first);
             }
         } finally {
             chunks.giveBack(borrowed);
@@ -273,6 +308,74 @@ public final class JavaLanguageModel implements LanguageModel {
         state.advance(1);
     }
 
+    @Override
+    public void step(List<State> states, int[] tokens) {
+        Requests.checkBatch(states, tokens, vocabSize());
+        List<JavaState> own = states.stream().map(this::own).toList();
+        enter();
+        try {
+            for (int first = 0; first < tokens.length; ) {
+                first += step(own, tokens, first);
+            }
+        } finally {
+            leave();
+        }
+    }
+
+    /** One token in each of as many states, from number {@code first} on, as go into a pass; how many. */
+    private int step(List<JavaState> states, int[] tokens, int first) {
+        Chunk borrowed = chunks.take();
+        try {
+            int count = Math.min(borrowed.at().length(), states.size() - first);
+            Activations at = borrowed.at().first(count);
+            List<JavaState> some = states.subList(first, first + count);
+            int[] places = new int[count];
+            for (int i = 0; i < count; i++) {
+                embedding.copyRow(tokens[first + i], at.x(), i);
+                places[i] = place(some.get(i));
+            }
+            sideBySide.step(some, at, at.selection().columns(0, mamba().dtRank()), places);
+            finalNorm(at, at.u());
+            for (int i = 0; i < count; i++) {
+                SideBySide.copy(at.u(), i, some.get(i).hidden(), 0);
+                some.get(i).advance(1);
+            }
+            return count;
+        } finally {
+            chunks.giveBack(borrowed);
+        }
+    }
+
+    @Override
+    public List<float[]> logits(List<State> states) {
+        List<JavaState> own = states.stream().map(this::own).toList();
+        own.forEach(Requests::checkHasRead);
+        List<float[]> all = new ArrayList<>();
+        enter();
+        Chunk borrowed = chunks.take();
+        try {
+            Rows room = borrowed.at().u();
+            for (int first = 0; first < own.size(); first += room.length()) {
+                int count = Math.min(room.length(), own.size() - first);
+                for (int i = 0; i < count; i++) {
+                    SideBySide.copy(own.get(first + i).hidden(), 0, room, i);
+                }
+                hand(room.steps(0, count), 0, (position, row) -> all.add(row.clone()));
+            }
+            return all;
+        } finally {
+            chunks.giveBack(borrowed);
+            leave();
+        }
+    }
+
+    /** Where the next token of {@code state} stands in its chunk. */
+    private int place(JavaState state) {
+        return config instanceof MemMambaConfig memory
+                ? (int) (state.tokensSeen() % memory.memory().chunkSize())
+                : 0;
+    }
+
     /** What layer {@code number} takes and reads before its mixer; what is then still to be added. */
     private Rows read(
             int number,
@@ -284,33 +387,35 @@ public final class JavaLanguageModel implements LanguageModel {
         if (notes.isEmpty()) {
             return added;
         }
-        int chunk = ((MemMambaConfig) config).memory().chunkSize();
-        int place = (int) (state.tokensSeen() % chunk);
-        return memories.get(number).getFirst().forward(at, added, m, notes.getFirst(), place, kernels);
+        return memories.get(number).getFirst().forward(at, added, m, notes.getFirst(), place(state), kernels);
     }
 
     private void finalNorm(Activations at, Rows hidden) {
         kernels.dense().addNorm(at.x(), at.out(), norm, (float) mamba().normEpsilon(), hidden);
     }
 
-    /** Hands over the logits of {@code hidden} (1, L, d), which belongs to position {@code start}, from {@code from} on. */
-    private void hand(Rows hidden, int start, int from, LogitsConsumer consumer) {
+    /** Hands over the logits of {@code hidden} (1, L, d), which belongs to the positions from {@code position} on. */
+    private void hand(Rows hidden, int position, RowConsumer consumer) {
         Scores borrowed = logits.take();
         try {
             Rows buffer = borrowed.all();
             float[] row = new float[vocabSize()];
-            for (int first = from; first < start + hidden.length(); first += buffer.length()) {
-                int count = Math.min(buffer.length(), start + hidden.length() - first);
-                kernels.dense()
-                        .multiply(head, hidden.steps(first - start, count), MemorySegment.NULL, buffer.steps(0, count));
-                for (int i = 0; i < count; i++) {
-                    MemorySegment.copy(
-                            buffer.memory(), ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
-                    consumer.accept(first + i, row);
-                }
+            for (int first = 0; first < hidden.length(); first += buffer.length()) {
+                Rows some = buffer.steps(0, Math.min(buffer.length(), hidden.length() - first));
+                kernels.dense().multiply(head, hidden.steps(first, some.length()), MemorySegment.NULL, some);
+                hand(some, position + first, row, consumer);
             }
         } finally {
             logits.giveBack(borrowed);
+        }
+    }
+
+    /** Hands over each of {@code rows}, copied to {@code row}. */
+    private static void hand(Rows rows, int position, float[] row, RowConsumer consumer) {
+        for (int i = 0; i < rows.length(); i++) {
+            long at = Float.BYTES * (rows.offset() + i * rows.rowStride());
+            MemorySegment.copy(rows.memory(), ValueLayout.JAVA_FLOAT, at, row, 0, row.length);
+            consumer.accept(position + i, row);
         }
     }
 

@@ -3,6 +3,8 @@ package org.mamba4j.inference.engine;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,8 +29,12 @@ final class JavaState implements State {
 
     private static final String LAST_HIDDEN = "last_hidden";
 
+    /** Frees the memory of states that nobody closed and nobody can reach. */
+    private static final Cleaner CLEANER = Cleaner.create();
+
     private final JavaLanguageModel model;
     private final Arena arena = Arena.ofShared();
+    private final Cleaner.Cleanable memoryOwner = CLEANER.register(this, arena::close);
     private final MemorySegment memory;
     private final SequencedMap<String, MemorySegment> tensors = new LinkedHashMap<>();
     private final Activations step;
@@ -184,10 +190,14 @@ final class JavaState implements State {
     @Override
     public JavaState copy() {
         isOf(model);
-        JavaState copy = new JavaState(model);
-        copy.memory.copyFrom(memory);
-        copy.restore("a copy of a state", tokensSeen);
-        return copy;
+        try {
+            JavaState copy = new JavaState(model);
+            copy.memory.copyFrom(memory);
+            copy.restore("a copy of a state", tokensSeen);
+            return copy;
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     @Override
@@ -202,7 +212,11 @@ final class JavaState implements State {
     public void save(Path file) {
         isOf(model);
         SequencedMap<String, float[]> values = new LinkedHashMap<>();
-        tensors.forEach((name, tensor) -> values.put(name, tensor.toArray(ValueLayout.JAVA_FLOAT)));
+        try {
+            tensors.forEach((name, tensor) -> values.put(name, tensor.toArray(ValueLayout.JAVA_FLOAT)));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
         StateFile.write(file, model.config(), model.fingerprint(), new StateSnapshot(tokensSeen, values));
     }
 
@@ -222,7 +236,7 @@ final class JavaState implements State {
     public void close() {
         if (!closed) {
             closed = true;
-            arena.close();
+            memoryOwner.clean();
         }
     }
 }

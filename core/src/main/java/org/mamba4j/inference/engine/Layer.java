@@ -107,13 +107,27 @@ record Layer(
      * @param timeStep the first columns of {@code at.selection} (1, L, R)
      */
     void forward(Activations at, Rows added, Rows timeStep, Sequence sequence, Kernels kernels) {
-        DenseKernels dense = kernels.dense();
+        enter(at, added, kernels.dense());
+        kernels.sequence().convForward(sequence.conv());
+        select(at, timeStep, kernels.dense());
+        kernels.sequence().scanForward(sequence.scan());
+        leave(at, kernels.dense());
+    }
+
+    /** Norm and in_proj: x and {@code added} → {@code at.inner}. */
+    void enter(Activations at, Rows added, DenseKernels dense) {
         dense.addNorm(at.x(), added, norm, (float) config.normEpsilon(), at.u());
         dense.multiply(inProj, at.u(), inBias, at.inner());
-        kernels.sequence().convForward(sequence.conv());
+    }
+
+    /** x_proj and dt_proj: {@code at.conv} → {@code at.selection}, {@code at.delta}. */
+    void select(Activations at, Rows timeStep, DenseKernels dense) {
         dense.multiply(xProj, at.conv(), MemorySegment.NULL, at.selection());
         dense.multiply(dtProj, timeStep, MemorySegment.NULL, at.delta());
-        kernels.sequence().scanForward(sequence.scan());
+    }
+
+    /** out_proj: {@code at.y} → {@code at.out}. */
+    void leave(Activations at, DenseKernels dense) {
         dense.multiply(outProj, at.y(), outBias, at.out());
     }
 

@@ -252,6 +252,18 @@ class JavaLanguageModelTest {
     }
 
     @Test
+    void theMemoryOfAStateThatNobodyClosedIsFreed() throws InterruptedException {
+        try (JavaLanguageModel model = open(DType.F32, 12)) {
+            MemorySegment memory = ((JavaState) model.newState()).tensor("last_hidden");
+            for (int i = 0; i < 500 && memory.scope().isAlive(); i++) {
+                System.gc();
+                Thread.sleep(10);
+            }
+            assertThat(memory.scope().isAlive()).isFalse();
+        }
+    }
+
+    @Test
     void athousandStatesOnManyThreadsReadAsOneAfterTheOther() throws Exception {
         try (JavaLanguageModel model = open(DType.F32, 8);
                 ExecutorService threads = Executors.newFixedThreadPool(8)) {

@@ -91,14 +91,7 @@ public final class BatchGenerator implements AutoCloseable {
         if (!options.stop().isEmpty()) {
             throw new UserError("stop texts cannot be used in a batch on a GPU: give the tokens that end a sequence");
         }
-        for (int i = 0; i < prompts.size(); i++) {
-            if (prompts.get(i).length == 0) {
-                throw new UserError("prompt " + i + " of " + prompts.size()
-                        + " is empty: the model needs at least one token to continue");
-            }
-            Requests.checkTokens(
-                    "prompt " + i + ": ", prompts.get(i), model.config().vocabSize());
-        }
+        Requests.checkPrompts(prompts, model.config().vocabSize());
     }
 
     private <T> T compute(Supplier<T> work) {

@@ -2,15 +2,20 @@ package org.mamba4j.torch.decode;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.Requests;
 import org.mamba4j.inference.State;
+import org.mamba4j.inference.StopTexts;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.text.LazyTokenizer;
+import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
@@ -33,10 +38,14 @@ public final class CudaLanguageModel implements LanguageModel {
 
     private final DecodeModel model;
     private final String fingerprint;
+    private final LazyTokenizer tokenizer;
+    private final BatchGenerator batches;
 
-    private CudaLanguageModel(DecodeModel model, String fingerprint) {
+    private CudaLanguageModel(DecodeModel model, Checkpoint checkpoint) {
         this.model = model;
-        this.fingerprint = fingerprint;
+        this.fingerprint = checkpoint.fingerprint();
+        this.tokenizer = new LazyTokenizer(checkpoint.folder());
+        this.batches = new BatchGenerator(model);
     }
 
     /**
@@ -65,12 +74,17 @@ public final class CudaLanguageModel implements LanguageModel {
     }
 
     private static CudaLanguageModel of(Checkpoint checkpoint, String device, Precision precision) {
-        return new CudaLanguageModel(DecodeModel.load(checkpoint, device, precision), checkpoint.fingerprint());
+        return new CudaLanguageModel(DecodeModel.load(checkpoint, device, precision), checkpoint);
     }
 
     @Override
     public MambaConfig config() {
         return model.config();
+    }
+
+    @Override
+    public Tokenizer tokenizer() {
+        return tokenizer.get();
     }
 
     @Override
@@ -115,7 +129,7 @@ public final class CudaLanguageModel implements LanguageModel {
     }
 
     @Override
-    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+    public void score(State state, int[] tokens, int from, RowConsumer consumer) {
         Requests.checkFrom(from, tokens);
         int rows = Math.max(1, SCORED_AT_ONCE / vocabSize());
         read(state, tokens, (start, x) -> {
@@ -127,14 +141,44 @@ public final class CudaLanguageModel implements LanguageModel {
         });
     }
 
+    @Override
+    public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
+        Requests.checkFrom(from, tokens);
+        read(state, tokens, (start, x) -> {
+            int first = Math.max(start, from);
+            long count = start + x.size(1) - first;
+            if (count > 0) {
+                Tensor some = x.narrow(1, first - start, count);
+                hand(
+                        () -> model.prompt().norm(some, config().nLayer()).to(ScalarType.Float),
+                        config().dModel(),
+                        first,
+                        consumer);
+            }
+        });
+    }
+
     /** Hands over the logits of each position of the residual stream {@code x} (1, count, d). */
-    private void hand(Tensor x, int position, LogitsConsumer consumer) {
-        float[] all = TensorScope.call(
-                () -> Tensors.toFloats(model.prompt().logits(model.prompt().norm(x, config().nLayer()))));
-        int vocab = vocabSize();
-        for (int i = 0; i < all.length / vocab; i++) {
-            consumer.accept(position + i, Arrays.copyOfRange(all, i * vocab, (i + 1) * vocab));
+    private void hand(Tensor x, int position, RowConsumer consumer) {
+        hand(() -> model.prompt().logits(model.prompt().norm(x, config().nLayer())), vocabSize(), position, consumer);
+    }
+
+    /** Hands over each row, {@code width} wide, of what is computed. */
+    private static void hand(Supplier<Tensor> rows, int width, int position, RowConsumer consumer) {
+        float[] all = TensorScope.call(() -> Tensors.toFloats(rows.get()));
+        for (int i = 0; i < all.length / width; i++) {
+            consumer.accept(position + i, Arrays.copyOfRange(all, i * width, (i + 1) * width));
         }
+    }
+
+    /** On the device, but for stop texts, which are looked for afterwards in what it made. */
+    @Override
+    public List<int[]> generate(List<int[]> prompts, GenerationOptions options) {
+        List<int[]> all;
+        synchronized (batches) {
+            all = batches.generate(prompts, options.withStop(List.of()));
+        }
+        return options.stop().isEmpty() ? all : StopTexts.cut(all, options.stop(), tokenizer());
     }
 
     @Override
@@ -144,7 +188,7 @@ public final class CudaLanguageModel implements LanguageModel {
 
     @Override
     public void close() {
-        model.close();
+        batches.close(); // and the model with it
     }
 
     /** Sees the residual stream after the last block, of each chunk. */

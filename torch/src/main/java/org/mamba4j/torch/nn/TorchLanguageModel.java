@@ -12,6 +12,8 @@ import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.Requests;
 import org.mamba4j.inference.State;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.text.LazyTokenizer;
+import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
@@ -35,15 +37,20 @@ public final class TorchLanguageModel implements LanguageModel {
 
     private final LanguageNetwork model;
     private final String fingerprint;
+    private final Supplier<Tokenizer> tokenizer;
 
     /** @param model from now on closed with this, and not to be trained meanwhile */
     public TorchLanguageModel(LanguageNetwork model) {
-        this(model, model.fingerprint());
+        this.model = model;
+        this.fingerprint = model.fingerprint();
+        this.tokenizer = LanguageModel.super::tokenizer;
     }
 
-    private TorchLanguageModel(LanguageNetwork model, String fingerprint) {
+    private TorchLanguageModel(LanguageNetwork model, Checkpoint checkpoint) {
         this.model = model;
-        this.fingerprint = fingerprint;
+        // The file's numbers are the model's, and can be read one by one without waiting for a GPU each time.
+        this.fingerprint = checkpoint.fingerprint();
+        this.tokenizer = new LazyTokenizer(checkpoint.folder())::get;
     }
 
     /**
@@ -69,13 +76,17 @@ public final class TorchLanguageModel implements LanguageModel {
 
     /** The model of a checkpoint, whose weights are copied. */
     public static TorchLanguageModel of(Checkpoint checkpoint, MambaKernels kernels) {
-        // The file's numbers are the model's, and can be read one by one without waiting for a GPU each time.
-        return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels), checkpoint.fingerprint());
+        return new TorchLanguageModel(LanguageNetwork.load(checkpoint, kernels), checkpoint);
     }
 
     @Override
     public ModelConfig config() {
         return model.config();
+    }
+
+    @Override
+    public Tokenizer tokenizer() {
+        return tokenizer.get();
     }
 
     @Override
@@ -101,29 +112,41 @@ public final class TorchLanguageModel implements LanguageModel {
     }
 
     @Override
-    public void score(State state, int[] tokens, int from, LogitsConsumer consumer) {
+    public void score(State state, int[] tokens, int from, RowConsumer consumer) {
         Requests.checkFrom(from, tokens);
         float[] row = new float[vocabSize()];
         int rows = Math.max(1, SCORED_AT_ONCE / row.length);
         read(state, tokens, (start, hidden) -> {
             int end = start + (int) hidden.size(1);
             for (int first = Math.max(start, from); first < end; first += rows) {
-                int count = Math.min(rows, end - first);
+                int position = first;
+                Tensor some = hidden.narrow(1, first - start, Math.min(rows, end - first));
+                TensorScope.run(() -> hand(model.logits(some), position, row, consumer));
+            }
+        });
+    }
+
+    @Override
+    public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
+        Requests.checkFrom(from, tokens);
+        float[] row = new float[config().dModel()];
+        read(state, tokens, (start, hidden) -> {
+            int first = Math.max(start, from);
+            long count = start + hidden.size(1) - first;
+            if (count > 0) {
                 hand(hidden.narrow(1, first - start, count), first, row, consumer);
             }
         });
     }
 
-    /** Hands over the logits of each position of {@code hidden} (1, count, d). */
-    private void hand(Tensor hidden, int position, float[] row, LogitsConsumer consumer) {
-        TensorScope.run(() -> {
-            Tensor logits = floats(model.logits(hidden)).cpu().contiguous(); // (1, count, V)
-            MemorySegment memory = Tensors.segment(logits);
-            for (int i = 0; i < logits.size(1); i++) {
-                MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
-                consumer.accept(position + i, row);
-            }
-        });
+    /** Hands over each row of {@code rows} (1, count, n), copied to {@code row} (n). */
+    private static void hand(Tensor rows, int position, float[] row, RowConsumer consumer) {
+        Tensor floats = floats(rows).cpu().contiguous();
+        MemorySegment memory = Tensors.segment(floats);
+        for (int i = 0; i < floats.size(1); i++) {
+            MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, 4L * i * row.length, row, 0, row.length);
+            consumer.accept(position + i, row);
+        }
     }
 
     private static Tensor floats(Tensor logits) {

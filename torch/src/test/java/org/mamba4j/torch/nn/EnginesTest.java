@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -14,7 +15,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.Pooling;
+import org.mamba4j.inference.SamplingOptions;
 import org.mamba4j.inference.State;
 import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.model.MambaConfig;
@@ -124,6 +128,29 @@ class EnginesTest {
                     assertClose(new float[][] {engines.java().logits(parts)}, new float[][] {expected[to - 1]});
                 }
             }
+        }
+    }
+
+    @Test
+    void embeddingsProbabilitiesAndContinuationsAreEqual() {
+        int[] tokens = MemoryModels.text(1100, 4); // more than a chunk of either
+        try (Engines engines = open(
+                        MemoryModels.random(MemoryVariants.all().findFirst().orElseThrow(), 1));
+                State torch = engines.torch().newState();
+                State java = engines.java().newState()) {
+            for (Pooling pooling : Pooling.values()) {
+                assertClose(
+                        new float[][] {engines.java().embed(java, tokens, pooling)},
+                        new float[][] {engines.torch().embed(torch, tokens, pooling)});
+            }
+            assertThat(engines.java().logProbabilities(java, tokens))
+                    .usingComparatorWithPrecision(1e-3)
+                    .containsExactly(engines.torch().logProbabilities(torch, tokens));
+            List<int[]> prompts = List.of(tokens, new int[] {1}, Arrays.copyOf(tokens, 40));
+            GenerationOptions greedy =
+                    GenerationOptions.DEFAULTS.withMaxNewTokens(20).withSampling(SamplingOptions.GREEDY);
+            assertThat(engines.java().generate(prompts, greedy))
+                    .containsExactly(engines.torch().generate(prompts, greedy).toArray(int[][]::new));
         }
     }
 
