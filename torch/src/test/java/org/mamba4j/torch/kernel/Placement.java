@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.kernel.Comparison;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.Tensors;
 
@@ -94,8 +95,13 @@ record Placement(String device, ScalarType type) {
         return tensor.defined() ? Tensors.toFloats(tensor.to(ScalarType.Float)) : new float[0];
     }
 
+    /** How results that were computed here are held to what is right. */
+    Comparison comparison() {
+        return isOnGpu() ? this::compare : Comparison.USUAL;
+    }
+
     /** Asserts the accuracy that the CUDA kernels are held to. */
-    void compare(String what, String name, float[] actual, double[] expected) {
+    private void compare(String what, String name, float[] actual, double[] expected) {
         assertThat(actual).as(what).hasSize(expected.length);
         boolean gradient = name.startsWith("grad ");
         boolean bf16 = type == ScalarType.BFloat16;

@@ -5,6 +5,7 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.kernel.CausalConvContract;
+import org.mamba4j.kernel.Comparison;
 import org.mamba4j.kernel.ConvCase;
 import org.mamba4j.torch.TensorScope;
 
@@ -41,12 +42,8 @@ abstract class TorchConvContract extends CausalConvContract {
     }
 
     @Override
-    protected void compare(String what, String name, float[] actual, double[] expected) {
-        if (placement().isOnGpu()) {
-            placement().compare(what + ": " + name, name, actual, expected);
-        } else {
-            super.compare(what, name, actual, expected);
-        }
+    protected Comparison comparison() {
+        return placement().comparison();
     }
 
     @Override

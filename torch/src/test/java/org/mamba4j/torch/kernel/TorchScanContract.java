@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.kernel.Comparison;
 import org.mamba4j.kernel.ScanCase;
 import org.mamba4j.kernel.SelectiveScanContract;
 import org.mamba4j.torch.TensorScope;
@@ -56,12 +57,8 @@ abstract class TorchScanContract extends SelectiveScanContract {
     }
 
     @Override
-    protected void compare(String what, String name, float[] actual, double[] expected) {
-        if (placement().isOnGpu()) {
-            placement().compare(what + ": " + name, name, actual, expected);
-        } else {
-            super.compare(what, name, actual, expected);
-        }
+    protected Comparison comparison() {
+        return placement().comparison();
     }
 
     @Override
