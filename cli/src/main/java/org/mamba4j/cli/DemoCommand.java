@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
@@ -38,7 +39,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "demo",
         description = {
-            "Train a small Mamba on this machine in a few minutes, sample from it and measure it.",
+            "See a trained MemMamba find a key in a long text; then train a small Mamba on this machine in a few minutes, sample from it and measure it.",
             "",
             "The run, the measurements and a report go to the output folder. Run again, it goes on where it stopped."
         })
@@ -73,6 +74,15 @@ final class DemoCommand implements Runnable {
             description = "Replace a value of the recipe, " + RECIPE + "; may be given several times.")
     private List<String> overrides = new ArrayList<>();
 
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            description = "What the hidden key and its place are drawn from (default: another one each time).")
+    private @Nullable Long seed;
+
+    @Option(names = "--skip-search", description = "Begin with the training (default: look for a hidden key first).")
+    private boolean skipSearch;
+
     @Override
     public void run() {
         long start = System.nanoTime();
@@ -91,6 +101,8 @@ final class DemoCommand implements Runnable {
             facts.put("note", windows.note());
         }
         facts.forEach(DemoCommand::fact);
+        Optional<KeySearch.Outcome> search = skipSearch ? Optional.empty() : findKey(corpus);
+        search.ifPresent(outcome -> facts.put("hidden key", outcome.summary()));
 
         boolean begun = Files.exists(output.resolve(EarlierRun.CONFIG));
         title(
@@ -119,6 +131,24 @@ final class DemoCommand implements Runnable {
             facts.put("seed", Long.toString(config.seed()));
             facts.put("data", corpus.location());
             report(start, corpus, config, trained, perplexity, sample, facts);
+        }
+    }
+
+    /** What the model that comes with the project can do; nothing if it is not there, or damaged. */
+    private Optional<KeySearch.Outcome> findKey(DemoCorpus corpus) {
+        Optional<Path> shipped = ShippedModel.find();
+        if (shipped.isEmpty()) {
+            System.out.println(Terminal.STDOUT.dim(
+                    "no trained model in " + ShippedModel.FOLDER + ": the search for a hidden key is left out"));
+            return Optional.empty();
+        }
+        title("0/4 find", "a key of five digits, hidden in a long text");
+        try {
+            long drawn = seed == null ? System.nanoTime() % 1_000_000 : seed;
+            return Optional.of(new KeySearch(shipped.get(), corpus, drawn).run());
+        } catch (UserError e) {
+            System.out.println("left out: " + e.getMessage()); // the rest of the demo needs neither
+            return Optional.empty();
         }
     }
 
@@ -218,7 +248,7 @@ final class DemoCommand implements Runnable {
     }
 
     /** A label and its text, on as many lines as the text needs. */
-    private static void fact(String label, String text) {
+    static void fact(String label, String text) {
         int indent = 9;
         int width = Math.max(20, Terminal.STDOUT.columns() - indent - 1);
         StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-8s", label));

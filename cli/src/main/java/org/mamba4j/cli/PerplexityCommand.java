@@ -213,12 +213,12 @@ final class PerplexityCommand implements Runnable {
             return "";
         }
         Estimate ratio = at.over(other);
-        return String.format(
-                Locale.ROOT,
-                "%+.2f %% (%+.2f – %+.2f)",
-                100 * (ratio.value() - 1),
-                100 * (ratio.low() - 1),
-                100 * (ratio.high() - 1));
+        return percent(ratio.value()) + " % (" + percent(ratio.low()) + " to " + percent(ratio.high()) + ")";
+    }
+
+    private static String percent(double ratio) {
+        double percent = Math.round(10_000 * (ratio - 1)) / 100.0;
+        return String.format(Locale.ROOT, "%+.2f", percent + 0.0); // no -0
     }
 
     /** A line on documents that were too short for a window; none if there were none. */

@@ -9,12 +9,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.nn.LanguageNetwork;
 
 class DemoTest {
     private static final String HOME = "mamba4j.home";
@@ -49,6 +55,7 @@ class DemoTest {
     private static Object[] words(Path data, Path output, Object... more) {
         Object[] words = {
             "demo",
+            "--skip-search",
             "--data",
             data,
             "--output",
@@ -150,6 +157,77 @@ class DemoTest {
         refused("--output", words(documents("long", 5000), output, "--set", "out=" + folder.resolve("elsewhere")));
         assertThat(output).doesNotExist();
         assertThat(folder.resolve("elsewhere")).doesNotExist();
+    }
+
+    /** A project with a model that was never trained. */
+    private Path project() throws IOException {
+        Path home = Files.createDirectory(folder.resolve("home"));
+        Files.createDirectories(home.resolve("recipes"));
+        Files.copy(Path.of("../recipes/demo.yaml"), home.resolve("recipes/demo.yaml"));
+        MemMambaConfig config = new MemMambaConfig(TinyModel.CONFIG, MemoryConfig.DEFAULTS);
+        Path model = home.resolve("models/memmamba");
+        Files.createDirectories(model);
+        try (LanguageNetwork network = LanguageNetwork.create(config, MambaKernels.fused(), 1)) {
+            network.save(model);
+        }
+        Tokenizers.bytes().save(model);
+        System.setProperty(HOME, home.toString());
+        return model;
+    }
+
+    private static Object[] searching(Object... words) {
+        return Arrays.stream(words)
+                .filter(word -> !word.equals("--skip-search"))
+                .toArray();
+    }
+
+    @Test
+    void looksForAKeyWithTheShippedModelAndSaysHowItCameOut() throws IOException {
+        Path model = project();
+        Path data = documents("data", 5000);
+        Object[] words = searching(words(data, folder.resolve("demo"), "--seed", 5));
+        Cli result = Cli.run(words);
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out().replaceAll("\\s+", " "))
+                .contains("0/4 find", "The pass key of", "(seed 5)", "What is the pass key of", "notes are kept")
+                .contains("wrong: it is", "reading nothing of what they note", "1/4 train")
+                .contains("20,000 bytes of");
+        assertThat(Files.readString(folder.resolve("demo/report.html"))).contains("hidden key", "not found after");
+
+        Path weights = model.resolve("model.safetensors");
+        Files.write(weights, new byte[] {1, 2, 3});
+        Cli damaged = Cli.run(words);
+        assertThat(damaged.code()).as(damaged.err()).isZero();
+        assertThat(damaged.out()).contains("left out: ", "model.safetensors", "4/4 report");
+
+        Files.delete(model.resolve("config.json"));
+        Cli absent = Cli.run(words);
+        assertThat(absent.code()).as(absent.err()).isZero();
+        assertThat(absent.out()).contains("no trained model in models/memmamba", "4/4 report");
+    }
+
+    @Test
+    void theShippedModelIsFoundInTheFirstPlaceThatHasOne() throws IOException {
+        Path model = project();
+        Path home = folder.resolve("home");
+        assertThat(ShippedModel.find())
+                .hasValueSatisfying(found -> assertThat(found).isEqualTo(model));
+        assertThat(ShippedModel.find(List.of(folder, home, folder))).contains(model);
+        assertThat(ShippedModel.find(List.of(folder))).isEmpty();
+        System.clearProperty(HOME);
+        assertThat(ShippedModel.find())
+                .as("around the jar, without the launcher")
+                .satisfies(found -> found.ifPresent(at -> assertThat(at)
+                        .isEqualTo(Path.of("..").toAbsolutePath().normalize().resolve("models/memmamba"))));
+    }
+
+    @Test
+    void aBarGrowsByEighths() {
+        assertThat(ProgressBar.bar(0)).isEqualTo("░".repeat(24));
+        assertThat(ProgressBar.bar(1)).isEqualTo("█".repeat(24));
+        assertThat(ProgressBar.bar(0.5)).isEqualTo("█".repeat(12) + "░".repeat(12));
+        assertThat(ProgressBar.bar(1.0 / 48)).isEqualTo("▌" + "░".repeat(23));
+        assertThat(ProgressBar.bar(7)).hasSize(24);
     }
 
     @Test

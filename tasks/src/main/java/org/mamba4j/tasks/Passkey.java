@@ -114,9 +114,11 @@ public final class Passkey {
      * @param statedFrom first token of the statement
      * @param statedTo one behind its last
      * @param askedFrom first token of the question
+     * @param answerFrom first token of the answer
+     * @param answerTo one behind its last
      */
     @SuppressWarnings("ArrayRecordComponent") // identity is enough: examples are never compared
-    public record Example(int[] tokens, int statedFrom, int statedTo, int askedFrom) {}
+    public record Example(int[] tokens, int statedFrom, int statedTo, int askedFrom, int answerFrom, int answerTo) {}
 
     /**
      * The example of a seed.
@@ -130,8 +132,9 @@ public final class Passkey {
         PassKeys keys = new PassKeys(tokenizer);
         PassKeys.Key key = PassKeys.draw(1, random).getFirst();
         int[] statement = keys.statement(key).tokens();
-        int[] question = keys.question(key).tokens();
-        int filler = length - statement.length - keys.question(key).prompt().length;
+        PassKeys.Sentence asked = keys.question(key);
+        int[] question = asked.tokens();
+        int filler = length - statement.length - asked.prompt().length;
         if (filler < 1) {
             throw new UserError("an example of " + length + " tokens has no room for a key: use a longer one");
         }
@@ -142,7 +145,14 @@ public final class Passkey {
         System.arraycopy(statement, 0, tokens, place, statement.length);
         System.arraycopy(drawn, place, tokens, place + statement.length, filler - place);
         System.arraycopy(question, 0, tokens, filler + statement.length, question.length);
-        return new Example(tokens, place, place + statement.length, filler + statement.length);
+        int askedFrom = filler + statement.length;
+        return new Example(
+                tokens,
+                place,
+                place + statement.length,
+                askedFrom,
+                askedFrom + asked.answerFrom(),
+                askedFrom + asked.answerTo());
     }
 
     /** Trial number {@code i} of a cell. */
