@@ -9,15 +9,18 @@ import static org.mamba4j.kernel.vector.Lanes.zero;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The inner loops of {@link Product}: dot products of rows of a matrix with tokens. Written out, because the compiler keeps
- * vectors in registers only where they are local variables, and called through an interface, so that each is compiled by
- * itself, as {@link Pass} explains. {@code w} is the first of some rows that lie {@code stride}
- * bytes apart, {@code x} a token of {@code columns} floats, {@code y} where the first result goes.
+ * The inner loops of {@link Product} over weights as floats. Written out, because the compiler keeps vectors in registers
+ * only where they are local variables, and called through an interface, so that each is compiled by itself, as {@link Pass}
+ * explains. {@code w} is the first of some rows that lie {@code stride} bytes apart, {@code x} a token of {@code columns}
+ * floats, {@code y} where the first result goes.
+ *
+ * <p>A sum's terms are added in the same order wherever it is taken: lane by lane, vectors in turn to as many sums as
+ * {@code chains} says, at last these. {@link RowLoops} has the same order for weights as they are stored.
  */
 final class DotLoops {
     private DotLoops() {}
 
-    /** One row, one token. */
+    /** One row, one token, in one chain. */
     static float one(long w, long x, int columns) {
         int whole = DenseLoops.whole(columns);
         FloatVector s = zero();
@@ -31,48 +34,17 @@ final class DotLoops {
         return d;
     }
 
-    /** Four rows of floats, one token. */
-    static void f32(long w, long stride, long x, int columns, long y) {
-        int whole = DenseLoops.whole(columns);
-        long w1 = w + stride;
-        long w2 = w + 2 * stride;
-        long w3 = w + 3 * stride;
-        FloatVector s0 = zero();
-        FloatVector s1 = zero();
-        FloatVector s2 = zero();
-        FloatVector s3 = zero();
-        for (int k = 0; k < whole; k += Lanes.COUNT) {
-            FloatVector token = load(x + 4L * k);
-            s0 = load(w + 4L * k).fma(token, s0);
-            s1 = load(w1 + 4L * k).fma(token, s1);
-            s2 = load(w2 + 4L * k).fma(token, s2);
-            s3 = load(w3 + 4L * k).fma(token, s3);
-        }
-        float d0 = sum(s0);
-        float d1 = sum(s1);
-        float d2 = sum(s2);
-        float d3 = sum(s3);
-        for (int k = whole; k < columns; k++) {
-            float token = get(x + 4L * k);
-            d0 += get(w + 4L * k) * token;
-            d1 += get(w1 + 4L * k) * token;
-            d2 += get(w2 + 4L * k) * token;
-            d3 += get(w3 + 4L * k) * token;
-        }
-        put(y, d0);
-        put(y + 4, d1);
-        put(y + 8, d2);
-        put(y + 12, d3);
-    }
-
     /**
      * Four rows of floats, four tokens.
      *
-     * @param sums 16 vectors, for the sums before their lanes are added: that is another method's work, since the
-     *     compiler's budget for this one is spent
+     * @param chain which vectors: those whose number leaves the rest {@code chain} when divided by {@code chains}
+     * @param sums 16 vectors for each chain, for the sums before their lanes are added: that is another method's work,
+     *     since the compiler's budget for this one is spent
      */
-    static void tile(long w, long stride, long x, long xStride, int columns, float[] sums) {
+    static void tile(long w, long stride, long x, long xStride, int columns, int chain, int chains, float[] sums) {
         int whole = DenseLoops.whole(columns);
+        int step = chains * Lanes.COUNT;
+        int to = chain * Product.TILE * Product.TILE * Lanes.COUNT;
         long w1 = w + stride;
         long w2 = w + 2 * stride;
         long w3 = w + 3 * stride;
@@ -96,7 +68,7 @@ final class DotLoops {
         FloatVector s31 = zero;
         FloatVector s32 = zero;
         FloatVector s33 = zero;
-        for (int k = 0; k < whole; k += Lanes.COUNT) {
+        for (int k = chain * Lanes.COUNT; k < whole; k += step) {
             long at = 4L * k;
             FloatVector row0 = load(w + at);
             FloatVector row1 = load(w1 + at);
@@ -123,31 +95,37 @@ final class DotLoops {
             s32 = row2.fma(token, s32);
             s33 = row3.fma(token, s33);
         }
-        s00.intoArray(sums, 0 * Lanes.COUNT);
-        s01.intoArray(sums, 1 * Lanes.COUNT);
-        s02.intoArray(sums, 2 * Lanes.COUNT);
-        s03.intoArray(sums, 3 * Lanes.COUNT);
-        s10.intoArray(sums, 4 * Lanes.COUNT);
-        s11.intoArray(sums, 5 * Lanes.COUNT);
-        s12.intoArray(sums, 6 * Lanes.COUNT);
-        s13.intoArray(sums, 7 * Lanes.COUNT);
-        s20.intoArray(sums, 8 * Lanes.COUNT);
-        s21.intoArray(sums, 9 * Lanes.COUNT);
-        s22.intoArray(sums, 10 * Lanes.COUNT);
-        s23.intoArray(sums, 11 * Lanes.COUNT);
-        s30.intoArray(sums, 12 * Lanes.COUNT);
-        s31.intoArray(sums, 13 * Lanes.COUNT);
-        s32.intoArray(sums, 14 * Lanes.COUNT);
-        s33.intoArray(sums, 15 * Lanes.COUNT);
+        s00.intoArray(sums, to + 0 * Lanes.COUNT);
+        s01.intoArray(sums, to + 1 * Lanes.COUNT);
+        s02.intoArray(sums, to + 2 * Lanes.COUNT);
+        s03.intoArray(sums, to + 3 * Lanes.COUNT);
+        s10.intoArray(sums, to + 4 * Lanes.COUNT);
+        s11.intoArray(sums, to + 5 * Lanes.COUNT);
+        s12.intoArray(sums, to + 6 * Lanes.COUNT);
+        s13.intoArray(sums, to + 7 * Lanes.COUNT);
+        s20.intoArray(sums, to + 8 * Lanes.COUNT);
+        s21.intoArray(sums, to + 9 * Lanes.COUNT);
+        s22.intoArray(sums, to + 10 * Lanes.COUNT);
+        s23.intoArray(sums, to + 11 * Lanes.COUNT);
+        s30.intoArray(sums, to + 12 * Lanes.COUNT);
+        s31.intoArray(sums, to + 13 * Lanes.COUNT);
+        s32.intoArray(sums, to + 14 * Lanes.COUNT);
+        s33.intoArray(sums, to + 15 * Lanes.COUNT);
     }
 
     /** What {@link #tile} left to do: adds up the lanes, and the columns that fill no vector. */
-    static void finish(float[] sums, long w, long stride, long x, long xStride, int columns, long y, long yStride) {
+    static void finish(
+            float[] sums, int chains, long w, long stride, long x, long xStride, int columns, long y, long yStride) {
         int whole = DenseLoops.whole(columns);
         for (int token = 0; token < Product.TILE; token++) {
             for (int row = 0; row < Product.TILE; row++) {
                 int at = (token * Product.TILE + row) * Lanes.COUNT;
-                float d = sum(FloatVector.fromArray(Lanes.FLOATS, sums, at));
+                FloatVector lanes = FloatVector.fromArray(Lanes.FLOATS, sums, at);
+                if (chains > 1) {
+                    int other = at + Product.TILE * Product.TILE * Lanes.COUNT;
+                    lanes = lanes.add(FloatVector.fromArray(Lanes.FLOATS, sums, other));
+                }
+                float d = sum(lanes);
                 for (int k = whole; k < columns; k++) {
                     d += get(w + row * stride + 4L * k) * get(x + token * xStride + 4L * k);
                 }

@@ -10,6 +10,7 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
+import org.mamba4j.kernel.WeightFormat;
 
 /**
  * The vector width of this JVM, and access to memory by address.
@@ -31,15 +32,21 @@ final class Lanes {
     private static final VectorSpecies<Short> SHORTS =
             VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
-    /** The least that has a lane for each of {@link #FLOATS}; vectors of 32 bits do not exist. */
+    /** A byte for each of {@link #FLOATS}, except that vectors of 32 bits do not exist. */
     private static final VectorSpecies<Byte> BYTE_SPECIES =
             FLOATS.length() > 8 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
 
-    /** Bytes that {@link #bytes} reads. */
-    static final int BYTE_COUNT = BYTE_SPECIES.length();
+    /** How far bits 4 i and up (8 i and up) of an int are from its top, for four lanes. */
+    private static final IntVector TO_TOP = IntVector.fromArray(IntVector.SPECIES_128, new int[] {24, 16, 8, 0}, 0);
+
+    private static final IntVector LOW_TO_TOP =
+            IntVector.fromArray(IntVector.SPECIES_128, new int[] {28, 20, 12, 4}, 0);
 
     /** Channels that are worked on side by side. */
     static final int COUNT = FLOATS.length();
+
+    /** Pairs of vectors in a block of quantised numbers. */
+    static final int PAIRS = WeightFormat.BLOCK / (2 * COUNT);
 
     /** Bytes of one vector. */
     static final int BYTES = FLOATS.vectorByteSize();
@@ -49,6 +56,7 @@ final class Lanes {
     private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
@@ -100,14 +108,48 @@ final class Lanes {
         return MEMORY.get(ValueLayout.JAVA_BYTE, address);
     }
 
-    /** {@link #BYTE_COUNT} bytes. */
-    static ByteVector bytes(long address) {
-        return ByteVector.fromMemorySegment(BYTE_SPECIES, MEMORY, address, ORDER);
+    /** As many signed bytes as there are lanes, as floats. */
+    static FloatVector signedBytes(long address) {
+        return floats(
+                COUNT == 4
+                        ? fourBytes(address)
+                                .lanewise(VectorOperators.LSHL, TO_TOP)
+                                .lanewise(VectorOperators.ASHR, 24)
+                        : bytes(address, VectorOperators.B2I));
     }
 
-    /** Part {@code part} of {@code bytes}, as many as there are lanes, each made 32 bits wide by {@code extension}. */
-    static IntVector ints(ByteVector bytes, VectorOperators.Conversion<Byte, Integer> extension, int part) {
-        return (IntVector) bytes.convertShape(extension, INTS, part);
+    /** The lower halves of as many bytes as there are lanes, as floats. */
+    static FloatVector lowHalves(long address) {
+        return floats(
+                COUNT == 4
+                        ? fourBytes(address)
+                                .lanewise(VectorOperators.LSHL, LOW_TO_TOP)
+                                .lanewise(VectorOperators.LSHR, 28)
+                        : bytes(address, VectorOperators.ZERO_EXTEND_B2I).and(15));
+    }
+
+    /** The upper halves of as many bytes as there are lanes, as floats. */
+    static FloatVector highHalves(long address) {
+        return floats(
+                COUNT == 4
+                        ? fourBytes(address)
+                                .lanewise(VectorOperators.LSHL, TO_TOP)
+                                .lanewise(VectorOperators.LSHR, 28)
+                        : bytes(address, VectorOperators.ZERO_EXTEND_B2I).lanewise(VectorOperators.LSHR, 4));
+    }
+
+    private static IntVector bytes(long address, VectorOperators.Conversion<Byte, Integer> extension) {
+        return (IntVector) ByteVector.fromMemorySegment(BYTE_SPECIES, MEMORY, address, ORDER)
+                .convertShape(extension, INTS, 0);
+    }
+
+    /** Four bytes in each lane, little-endian. */
+    private static IntVector fourBytes(long address) {
+        return IntVector.broadcast(IntVector.SPECIES_128, MEMORY.get(INT, address));
+    }
+
+    private static FloatVector floats(IntVector ints) {
+        return (FloatVector) ints.convert(VectorOperators.I2F, 0);
     }
 
     static void put(long address, float value) {

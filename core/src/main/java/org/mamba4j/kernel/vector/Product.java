@@ -1,7 +1,5 @@
 package org.mamba4j.kernel.vector;
 
-import static org.mamba4j.kernel.vector.Lanes.put;
-
 import java.lang.foreign.MemorySegment;
 import java.util.function.IntConsumer;
 import org.mamba4j.kernel.Matrix;
@@ -13,16 +11,12 @@ import org.mamba4j.kernel.WeightFormat;
  * whole sequence.
  *
  * <p>Every result is a dot product whose lanes run along both operands as they lie in memory, so nothing is transposed,
- * and a mapped file is read where it is. What it costs to fetch a weight is shared by a tile of {@value #TILE} rows of the
- * matrix and {@value #TILE} tokens, whose sums are held in registers; for a single token the tile is {@value #TILE} × 1
- * and the time is the memory's. Each sum adds its terms in the same order in either tile, so a token gets the same bits
- * alone and in company.
- *
- * <p>Narrower formats are widened to float32 in scratch: four rows at a time for a single token, which fit the first-level
- * cache; for several a task's block once, which stays in the second-level cache while the tokens pass, {@value #TILE} at
- * a time. Libraries that
- * transpose their operands use larger tiles; that would save loads which are not the bottleneck here, and cost a short
- * prompt the transposition of all weights.
+ * and a mapped file is read where it is. For a single token the time is the memory's, and {@link RowLoops} reads rows as
+ * they are stored. For many, narrower formats are widened to float32 in scratch, a task's block once, which stays in the
+ * second-level cache while the tokens pass, and what it costs to fetch a weight is shared by a tile of {@value #TILE} rows
+ * and {@value #TILE} tokens, whose sums are held in registers. Each sum adds its terms in the same order either way, so a
+ * token gets the same bits alone and in company. Libraries that transpose their operands use larger tiles; that would save
+ * loads which are not the bottleneck here, and cost a short prompt the transposition of all weights.
  */
 final class Product implements IntConsumer {
     /** Rows and tokens of a tile. */
@@ -31,13 +25,15 @@ final class Product implements IntConsumer {
     /** Bytes of float32 weights of a task: handing it out costs nothing beside it, and work is shared evenly. */
     private static final int TASK_BYTES = 1 << 18;
 
-    private static final int FOUR_ROWS = 0;
-    private static final int ONE_ROW = 1;
-    private static final int SQUARE = 2;
-    private static final Loop[] LOOPS = {Product::fourRows, Product::oneRow, Product::square};
+    /** Sums of the first and of the second chain of a tile, and what they come to. */
+    private static final Loop[] LOOPS = {Product::firstSums, Product::secondSums, Product::results};
+
+    private static final int RESULTS = 2;
 
     private WeightFormat format = WeightFormat.F32;
     private Widening.Loop widening = Widening.of(WeightFormat.F32);
+    private RowLoops.Loop rowLoop = RowLoops.of(WeightFormat.F32);
+    private int chains = 1;
     private long floatStride;
     private long weight;
     private long weightStride;
@@ -57,17 +53,25 @@ final class Product implements IntConsumer {
         void run(Product product, long w, long token, long to);
     }
 
-    /** Takes arguments that were checked and are not empty. */
-    void prepare(Matrix matrix, Rows from, MemorySegment offsets, Rows to) {
+    /**
+     * Takes arguments that were checked and are not empty.
+     *
+     * @param parallelism how many threads the tasks are for
+     */
+    void prepare(Matrix matrix, Rows from, MemorySegment offsets, Rows to, int parallelism) {
         format = matrix.format();
         weight = matrix.data().address();
         weightStride = matrix.rowBytes();
         widening = Widening.of(format);
+        rowLoop = RowLoops.of(format);
+        chains = RowLoops.chains(format);
         rows = matrix.rows();
         columns = matrix.columns();
         floatStride = 4L * columns;
         int fit = Math.clamp(TASK_BYTES / Math.max(1L, 4L * columns), 1, rows);
-        rowsPerTask = Math.ceilDiv(fit, TILE) * TILE;
+        // As many tasks for each thread, all of a size.
+        int tasks = Math.ceilDiv(Math.ceilDiv(rows, fit), parallelism) * parallelism;
+        rowsPerTask = Math.ceilDiv(Math.ceilDiv(rows, tasks), TILE) * TILE;
         x = ScanLayout.address(from, 0, 0, 0);
         xStride = ScanLayout.stride(from);
         y = ScanLayout.address(to, 0, 0, 0);
@@ -85,10 +89,14 @@ final class Product implements IntConsumer {
         int first = task * rowsPerTask;
         int count = Math.min(rows - first, rowsPerTask);
         long block = weight + first * weightStride;
-        if (length == 1) {
-            oneToken(block, count, y + 4L * first);
-        } else {
-            manyTokens(wide(block, count), count, y + 4L * first);
+        int wholeRows = length < TILE ? 0 : count / TILE * TILE;
+        int wholeTokens = length / TILE * TILE;
+        if (wholeRows > 0) {
+            tiles(wide(block, wholeRows), wholeRows, wholeTokens, y + 4L * first);
+        }
+        for (int t = 0; t < length; t++) {
+            int done = t < wholeTokens ? wholeRows : 0;
+            oneToken(block + done * weightStride, count - done, x + t * xStride, y + t * yStride + 4L * (first + done));
         }
         if (bias != 0) {
             for (int t = 0; t < length; t++) {
@@ -97,43 +105,23 @@ final class Product implements IntConsumer {
         }
     }
 
-    private void oneToken(long block, int count, long to) {
-        int whole = count / TILE * TILE;
-        for (int row = 0; row < whole; row += TILE) {
-            // Four rows fit the first-level cache: widening them there costs little, and the weights are still read
-            // once.
-            call(FOUR_ROWS, wide(block + row * weightStride, TILE), x, to + 4L * row);
-        }
-        if (whole < count) {
-            long wide = wide(block + whole * weightStride, count - whole);
-            for (int row = whole; row < count; row++) {
-                call(ONE_ROW, wide + (row - whole) * floatStride, x, to + 4L * row);
-            }
+    private void oneToken(long block, int count, long token, long to) {
+        int each = format == WeightFormat.F32 ? count : 1;
+        for (int row = 0; row < count; row += each) {
+            rowLoop.run(block + row * weightStride, weightStride, token, columns, to + 4L * row, each);
         }
     }
 
-    private void manyTokens(long block, int count, long to) {
-        int wholeRows = count / TILE * TILE;
-        int wholeTokens = length / TILE * TILE;
+    private void tiles(long block, int wholeRows, int wholeTokens, long to) {
         for (int t = 0; t < wholeTokens; t += TILE) {
             for (int row = 0; row < wholeRows; row += TILE) {
-                call(SQUARE, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
+                long w = block + row * floatStride;
+                for (int chain = 0; chain < chains; chain++) {
+                    LOOPS[chain].run(this, w, x + t * xStride, 0);
+                }
+                LOOPS[RESULTS].run(this, w, x + t * xStride, to + t * yStride + 4L * row);
             }
         }
-        for (int t = wholeTokens; t < length; t++) {
-            for (int row = 0; row < wholeRows; row += TILE) {
-                call(FOUR_ROWS, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
-            }
-        }
-        for (int row = wholeRows; row < count; row++) {
-            for (int t = 0; t < length; t++) {
-                call(ONE_ROW, block + row * floatStride, x + t * xStride, to + t * yStride + 4L * row);
-            }
-        }
-    }
-
-    private void call(int loop, long w, long token, long to) {
-        LOOPS[loop].run(this, w, token, to);
     }
 
     /** {@code count} rows as floats: where they are, or in scratch. */
@@ -149,17 +137,19 @@ final class Product implements IntConsumer {
         return to;
     }
 
-    private static void fourRows(Product p, long w, long token, long to) {
-        DotLoops.f32(w, p.floatStride, token, p.columns, to);
+    private static void firstSums(Product p, long w, long token, long to) {
+        DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, 0, p.chains, sums());
     }
 
-    private static void oneRow(Product p, long w, long token, long to) {
-        put(to, DotLoops.one(w, token, p.columns));
+    private static void secondSums(Product p, long w, long token, long to) {
+        DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, 1, p.chains, sums());
     }
 
-    private static void square(Product p, long w, long token, long to) {
-        float[] sums = Scratch.ofThread(0).scalars(TILE * TILE * Lanes.COUNT);
-        DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, sums);
-        DotLoops.finish(sums, w, p.floatStride, token, p.xStride, p.columns, to, p.yStride);
+    private static void results(Product p, long w, long token, long to) {
+        DotLoops.finish(sums(), p.chains, w, p.floatStride, token, p.xStride, p.columns, to, p.yStride);
+    }
+
+    private static float[] sums() {
+        return Scratch.ofThread(0).scalars(2 * TILE * TILE * Lanes.COUNT);
     }
 }

@@ -36,7 +36,7 @@ public final class VectorDense implements DenseKernels {
         DenseChecks.multiply(weight, x, bias, y);
         if (x.length() > 0 && weight.rows() > 0) {
             Product product = products.get();
-            product.prepare(weight, x, bias, y);
+            product.prepare(weight, x, bias, y, workers.parallelism());
             workers.run(product.tasks(), product);
         }
     }

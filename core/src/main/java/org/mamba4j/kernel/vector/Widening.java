@@ -1,9 +1,9 @@
 package org.mamba4j.kernel.vector;
 
+import static org.mamba4j.kernel.vector.Lanes.broadcast;
 import static org.mamba4j.kernel.vector.Lanes.put;
 import static org.mamba4j.kernel.vector.Lanes.store;
 
-import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
@@ -100,14 +100,9 @@ final class Widening {
     static void q8(long from, int count, long to) {
         for (int i = 0; i < count; i += WeightFormat.BLOCK) {
             long block = from + (long) i / WeightFormat.BLOCK * 34;
-            float scale = f16(block);
-            for (int k = 0; k < WeightFormat.BLOCK; k += Lanes.BYTE_COUNT) {
-                ByteVector bytes = Lanes.bytes(block + 2 + k);
-                for (int part = 0; part * Lanes.COUNT < Lanes.BYTE_COUNT; part++) {
-                    store(
-                            floats(Lanes.ints(bytes, VectorOperators.B2I, part)).mul(scale),
-                            to + 4L * (i + k + part * Lanes.COUNT));
-                }
+            FloatVector scale = broadcast(f16(block));
+            for (int k = 0; k < WeightFormat.BLOCK; k += Lanes.COUNT) {
+                store(Lanes.signedBytes(block + 2 + k).mul(scale), to + 4L * (i + k));
             }
         }
     }
@@ -116,20 +111,13 @@ final class Widening {
     static void q4(long from, int count, long to) {
         for (int i = 0; i < count; i += WeightFormat.BLOCK) {
             long block = from + (long) i / WeightFormat.BLOCK * 18;
-            float scale = f16(block);
-            for (int k = 0; k < WeightFormat.BLOCK / 2; k += Lanes.BYTE_COUNT) {
-                ByteVector bytes = Lanes.bytes(block + 2 + k);
-                for (int part = 0; part * Lanes.COUNT < Lanes.BYTE_COUNT; part++) {
-                    IntVector both = Lanes.ints(bytes, VectorOperators.ZERO_EXTEND_B2I, part);
-                    long low = to + 4L * (i + k + part * Lanes.COUNT);
-                    store(floats(both.and(15).sub(8)).mul(scale), low);
-                    store(floats(both.lanewise(VectorOperators.LSHR, 4).sub(8)).mul(scale), low + 64);
-                }
+            FloatVector scale = broadcast(f16(block));
+            FloatVector offset = scale.mul(-8); // x = d (q - 8), exactly
+            for (int k = 0; k < WeightFormat.BLOCK / 2; k += Lanes.COUNT) {
+                long low = to + 4L * (i + k);
+                store(Lanes.lowHalves(block + 2 + k).fma(scale, offset), low);
+                store(Lanes.highHalves(block + 2 + k).fma(scale, offset), low + 64);
             }
         }
-    }
-
-    private static FloatVector floats(IntVector ints) {
-        return (FloatVector) ints.convert(VectorOperators.I2F, 0);
     }
 }
