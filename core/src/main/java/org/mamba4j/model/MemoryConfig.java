@@ -8,7 +8,7 @@ import org.mamba4j.memory.Replacement;
  * in its {@link ConfigField}.
  *
  * <p>Source: MemMamba, arXiv 2510.03279, for pool, summaries, thresholds, cross-token and cross-layer reading and the
- * fusion variants; chunk, period, first layer, the trigger by need and the growth of pools are this project's.
+ * fusion variants; chunk, period, first layer, the trigger by need, the growth of pools and notes at random are this project's.
  */
 public record MemoryConfig(
         @ConfigField(
@@ -118,7 +118,15 @@ public record MemoryConfig(
                 min = 1,
                 max = 65536,
                 help = "notes of a pool that has grown as far as it may; no less than memory_pool_size where it grows")
-        int poolLimit) {
+        int poolLimit,
+
+        @ConfigField(
+                key = "memory_importance",
+                otherwise = "learned",
+                oneOf = {"learned", "random"},
+                help =
+                        "what decides which tokens are noted: the trained scorer, or chance, which shows what the scorer is worth")
+        String importance) {
 
     /** The fields: keys, defaults, bounds, help. */
     public static final ConfigSchema<MemoryConfig> SCHEMA = ConfigSchema.of(MemoryConfig.class);
@@ -145,7 +153,8 @@ public record MemoryConfig(
                 crossLayerTrigger,
                 poolGrowth,
                 poolGrowthFrom,
-                poolLimit);
+                poolLimit,
+                importance);
         if (poolGrowth > 0 && poolLimit < poolSize) {
             throw new UserError("\"memory_pool_limit\" is " + poolLimit
                     + ", but must be at least \"memory_pool_size\", " + poolSize);
@@ -169,6 +178,11 @@ public record MemoryConfig(
     /** Which note a full pool gives up. */
     public Replacement replacementPolicy() {
         return replacement.equals("fifo") ? Replacement.FIFO : Replacement.PRIORITY;
+    }
+
+    /** Whether chance decides what is noted, and not the scorer. */
+    public boolean notesAtRandom() {
+        return importance.equals("random");
     }
 
     /** Greatest number of notes that a pool ever holds. */
@@ -252,6 +266,10 @@ public record MemoryConfig(
 
         public Builder poolLimit(int poolLimit) {
             return set("poolLimit", poolLimit);
+        }
+
+        public Builder importance(String importance) {
+            return set("importance", importance);
         }
 
         /** @throws UserError if a value is out of its bounds, or two do not fit together */

@@ -43,6 +43,7 @@ class MemMambaConfigTest {
                 .poolGrowth(2.5)
                 .poolGrowthFrom(100)
                 .poolLimit(9)
+                .importance("random")
                 .build();
         MambaConfig mamba = MAMBA.toBuilder().eosTokenId(MambaConfig.NO_TOKEN).build();
         for (ModelConfig config : List.of(with(MemoryConfig.DEFAULTS), new MemMambaConfig(mamba, memory))) {

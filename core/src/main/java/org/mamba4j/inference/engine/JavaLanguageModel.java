@@ -329,12 +329,10 @@ public final class JavaLanguageModel implements LanguageModel {
             int count = Math.min(borrowed.at().length(), states.size() - first);
             Activations at = borrowed.at().first(count);
             List<JavaState> some = states.subList(first, first + count);
-            int[] places = new int[count];
             for (int i = 0; i < count; i++) {
                 embedding.copyRow(tokens[first + i], at.x(), i);
-                places[i] = place(some.get(i));
             }
-            sideBySide.step(some, at, at.selection().columns(0, mamba().dtRank()), places);
+            sideBySide.step(some, at, at.selection().columns(0, mamba().dtRank()));
             finalNorm(at, at.u());
             for (int i = 0; i < count; i++) {
                 SideBySide.copy(at.u(), i, some.get(i).hidden(), 0);
@@ -369,13 +367,6 @@ public final class JavaLanguageModel implements LanguageModel {
         }
     }
 
-    /** Where the next token of {@code state} stands in its chunk. */
-    private int place(JavaState state) {
-        return config instanceof MemMambaConfig memory
-                ? (int) (state.tokensSeen() % memory.memory().chunkSize())
-                : 0;
-    }
-
     /** What layer {@code number} takes and reads before its mixer; what is then still to be added. */
     private Rows read(
             int number,
@@ -387,7 +378,7 @@ public final class JavaLanguageModel implements LanguageModel {
         if (notes.isEmpty()) {
             return added;
         }
-        return memories.get(number).getFirst().forward(at, added, m, notes.getFirst(), place(state), kernels);
+        return memories.get(number).getFirst().forward(at, added, m, notes.getFirst(), state.tokensSeen(), kernels);
     }
 
     private void finalNorm(Activations at, Rows hidden) {

@@ -10,6 +10,7 @@ import org.mamba4j.kernel.DenseKernels;
 import org.mamba4j.kernel.Matrix;
 import org.mamba4j.kernel.NoteTable;
 import org.mamba4j.kernel.Rows;
+import org.mamba4j.memory.RandomImportance;
 import org.mamba4j.model.MemMambaConfig;
 
 /**
@@ -17,7 +18,7 @@ import org.mamba4j.model.MemMambaConfig;
  *
  * <pre>
  * u_t = RMSNorm(x_t)
- * a_t = w2 · SiLU(W1 u_t + b1) + b2         importance: noted when a_t &gt; θ
+ * a_t = w2 · SiLU(W1 u_t + b1) + b2         importance (or chance): noted when a_t &gt; θ
  * s_t = tanh(W_n u_t + b_n)                 summary
  * x̄_t = x_t + what was read                 see {@link PoolReader}
  * </pre>
@@ -27,6 +28,7 @@ import org.mamba4j.model.MemMambaConfig;
  */
 final class MemoryLayer {
     private final MemMambaConfig config;
+    private final int number;
     private final MemorySegment norm; // (d)
     private final Matrix scoreIn; // (d / 4, d)
     private final MemorySegment scoreInBias;
@@ -42,6 +44,7 @@ final class MemoryLayer {
     MemoryLayer(MemMambaConfig config, Weights weights, int number) {
         String name = "backbone.layers." + number + ".memory.";
         this.config = config;
+        this.number = number;
         norm = weights.floats(name + "norm.weight");
         scoreIn = weights.matrix(name + "score_in.weight");
         scoreInBias = weights.floats(name + "score_in.bias");
@@ -85,10 +88,10 @@ final class MemoryLayer {
      * x += added; then {@code at.out} is what was read, if this layer reads.
      *
      * @param added what is still to be added to the residual stream, or absent
-     * @param place of the first token in its chunk
+     * @param position of the first token in the text
      * @return {@code at.out}, or absent if nothing can be read
      */
-    Rows forward(Activations at, Rows added, MemoryActivations m, Notes notes, int place, Layer.Kernels kernels) {
+    Rows forward(Activations at, Rows added, MemoryActivations m, Notes notes, long position, Layer.Kernels kernels) {
         DenseKernels dense = kernels.dense();
         Rows u = at.u();
         dense.addNorm(at.x(), added, norm, (float) config.mamba().normEpsilon(), u);
@@ -97,7 +100,7 @@ final class MemoryLayer {
         dense.multiply(scoreOut, m.hidden(), scoreOutBias, m.score());
         dense.multiply(summary, u, summaryBias, m.summary());
         dense.activate(Activation.TANH, m.summary());
-        take(m, notes.pool(), place);
+        take(m, notes.pool(), position);
 
         Rows all = Rows.ABSENT;
         if (!token.isEmpty()) {
@@ -119,9 +122,13 @@ final class MemoryLayer {
         return all;
     }
 
-    private void take(MemoryActivations m, NotePool pool, int place) {
+    private void take(MemoryActivations m, NotePool pool, long position) {
+        int place = (int) (position % config.memory().chunkSize());
+        boolean random = config.memory().notesAtRandom();
         for (int t = 0; t < m.score().length(); t++) {
-            float a = m.score().memory().getAtIndex(JAVA_FLOAT, t);
+            float a = random
+                    ? RandomImportance.of(number, position + t)
+                    : m.score().memory().getAtIndex(JAVA_FLOAT, t);
             pool.add(
                     place + t,
                     a,

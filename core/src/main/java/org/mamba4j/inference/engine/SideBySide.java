@@ -20,13 +20,12 @@ record SideBySide(List<Layer> layers, List<List<MemoryLayer>> memories, Layer.Ke
      *
      * @param at of as many tokens as there are states
      * @param timeStep the first columns of {@code at.selection}
-     * @param places where each state stands in its chunk
      */
-    void step(List<JavaState> states, Activations at, Rows timeStep, int[] places) {
+    void step(List<JavaState> states, Activations at, Rows timeStep) {
         SequenceKernels sequence = kernels.sequence();
         Rows added = Rows.ABSENT;
         for (int number = 0; number < layers.size(); number++) {
-            added = memories.get(number).isEmpty() ? added : remember(number, states, at, added, places);
+            added = memories.get(number).isEmpty() ? added : remember(number, states, at, added);
             Layer layer = layers.get(number);
             layer.enter(at, added, kernels.dense());
             for (int i = 0; i < states.size(); i++) {
@@ -49,7 +48,7 @@ record SideBySide(List<Layer> layers, List<List<MemoryLayer>> memories, Layer.Ke
     }
 
     /** What each state's memory takes and reads before the mixer of layer {@code number}; what is then still to be added. */
-    private Rows remember(int number, List<JavaState> states, Activations at, Rows added, int[] places) {
+    private Rows remember(int number, List<JavaState> states, Activations at, Rows added) {
         MemoryLayer memory = memories.get(number).getFirst();
         Rows read = Rows.ABSENT;
         for (int i = 0; i < states.size(); i++) {
@@ -62,7 +61,7 @@ record SideBySide(List<Layer> layers, List<List<MemoryLayer>> memories, Layer.Ke
             Rows before = added.isPresent() ? own.out() : Rows.ABSENT;
             MemoryLayer.Notes notes = state.stepNotes(number).getFirst();
             // Whether a layer reads is the model's, so it is the same for all states.
-            read = memory.forward(own, before, state.memoryStep(), notes, places[i], kernels);
+            read = memory.forward(own, before, state.memoryStep(), notes, state.tokensSeen(), kernels);
             copy(own.x(), 0, at.x(), i);
             if (read.isPresent()) {
                 copy(read, 0, at.out(), i);

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.memory.RandomImportance;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.torch.NoGrad;
@@ -87,7 +88,7 @@ final class Memory {
         Chunks chunks = new Chunks(x.size(0), (int) x.size(1), memory.chunkSize(), carry.tokensSeen());
         LayerNotes before = carry.notes(layer);
         Tensor u = LanguageNetwork.rmsNorm(x, norm, config.mamba().normEpsilon()); // (B, L, d)
-        Tensor a = score(u); // (B, L)
+        Tensor a = importance(u, chunks.start()); // (B, L)
         Tensor s = LanguageNetwork.linear(u, summary, summaryBias).tanh(); // (B, L, s)
 
         Tensor rank = rank(a, policy); // (B, L)
@@ -139,7 +140,7 @@ final class Memory {
     Look look(Tensor x) {
         Tensor u = LanguageNetwork.rmsNorm(x, norm, config.mamba().normEpsilon()); // (B, L, d)
         return new Look(
-                score(u),
+                importance(u, 0),
                 threshold,
                 token.isEmpty() ? Tensors.absent() : token.getFirst().gates(u),
                 below.isEmpty() ? Tensors.absent() : below.getFirst().gates(u));
@@ -197,6 +198,16 @@ final class Memory {
 
     private static final NotePolicy.LayerActivity NOTHING_SEEN = new NotePolicy.LayerActivity(
             Tensors.absent(), Tensors.absent(), Tensors.absent(), Tensors.absent(), Tensors.absent());
+
+    /** @param start tokens that were read before {@code u} (B, L, d) */
+    private Tensor importance(Tensor u, long start) {
+        if (!config.memory().notesAtRandom()) {
+            return score(u);
+        }
+        int length = (int) u.size(1);
+        Tensor chance = Tensors.of(RandomImportance.of(layer, start, length), 1, length);
+        return chance.to(u.device(), ScalarType.Float).expand(u.size(0), length);
+    }
 
     private Tensor score(Tensor u) {
         Tensor hidden = torch.silu(LanguageNetwork.linear(u, scoreIn, scoreInBias)); // (B, L, d / 4)

@@ -23,21 +23,16 @@ import org.mamba4j.torch.nn.MemoryTraining;
  * state of it.
  *
  * @param poolSize notes of a pool at inference (P)
- * @param denseCapacity notes of a pool at first; no less than the first phase's sequences have tokens
- * @param price factor of the price of notes (c); 0.1 to 0.3 have worked
- * @param share mean gate up to which notes are free once the pool shrinks, in pools per sequence
- * @param finalShare the same when exploration has ended: less makes scores choosier, for texts longer than any trained on
+ * @param notes what a recipe can change of it
  */
-public record MemoryCourse(int poolSize, int denseCapacity, double price, double share, double finalShare) {
-    /** Shares of a run's steps at which its parts end. */
-    static final double DENSE_UNTIL = 0.065;
-
+public record MemoryCourse(int poolSize, TrainConfig.Notes notes) {
+    /** Shares of a run's steps at which its parts end; the first one is the recipe's. */
     static final double SOFT_UNTIL = 0.33;
+
     static final double SHRINKING_UNTIL = 0.49;
     static final double EXPLORING_UNTIL = 0.83;
 
     private static final double LEAST_SOFT_SHARE = 0.06;
-    private static final double EXPLORED_PER_PLACE = 0.1;
 
     /**
      * What holds at one step.
@@ -64,22 +59,14 @@ public record MemoryCourse(int poolSize, int denseCapacity, double price, double
         }
     }
 
-    /** @throws IllegalArgumentException if a value is out of its range */
-    public MemoryCourse {
-        if (poolSize < 1 || denseCapacity < poolSize || !(price >= 0) || !(share > 0) || !(finalShare > 0)) {
-            throw new IllegalArgumentException("pool size " + poolSize + ", dense capacity " + denseCapacity
-                    + ", price " + price + ", shares " + share + " and " + finalShare);
-        }
+    /** The course of a recipe for pools of {@code poolSize} notes. */
+    static MemoryCourse of(TrainConfig.Notes notes, int poolSize) {
+        return new MemoryCourse(poolSize, notes);
     }
 
-    /**
-     * As a run's configuration has it.
-     *
-     * @param poolSize notes of a pool at inference (P)
-     */
-    static MemoryCourse of(TrainConfig.Notes notes, int poolSize) {
-        return new MemoryCourse(
-                poolSize, Math.max(poolSize, notes.dense()), notes.price(), notes.share(), notes.finalShare());
+    /** Notes of a pool at first. */
+    int denseCapacity() {
+        return Math.max(poolSize, notes.dense());
     }
 
     /**
@@ -87,21 +74,22 @@ public record MemoryCourse(int poolSize, int denseCapacity, double price, double
      * @param length tokens of the sequences at this step (L)
      */
     public Stage at(double progress, int length) {
-        if (progress < DENSE_UNTIL) {
-            return new Stage(denseCapacity, true, 1, 0, 0);
+        double price = notes.price();
+        if (progress < notes.denseUntil()) {
+            return new Stage(denseCapacity(), true, 1, 0, 0);
         }
         if (progress < SOFT_UNTIL) {
-            double done = (progress - DENSE_UNTIL) / (SOFT_UNTIL - DENSE_UNTIL);
-            return new Stage(denseCapacity, false, between(1, LEAST_SOFT_SHARE, done), price, 0);
+            double done = (progress - notes.denseUntil()) / (SOFT_UNTIL - notes.denseUntil());
+            return new Stage(denseCapacity(), false, between(1, LEAST_SOFT_SHARE, done), price, 0);
         }
-        double perPlace = progress < EXPLORING_UNTIL ? share : finalShare;
+        double perPlace = progress < EXPLORING_UNTIL ? notes.share() : notes.finalShare();
         double free = Math.min(1, perPlace * poolSize / length);
         if (progress < SHRINKING_UNTIL) {
             double done = (progress - SOFT_UNTIL) / (SHRINKING_UNTIL - SOFT_UNTIL);
-            int capacity = (int) Math.round(between(denseCapacity, poolSize, done));
+            int capacity = (int) Math.round(between(denseCapacity(), poolSize, done));
             return new Stage(capacity, false, free, price, 0);
         }
-        double exploration = progress < EXPLORING_UNTIL ? Math.min(1, EXPLORED_PER_PLACE * poolSize / length) : 0;
+        double exploration = progress < EXPLORING_UNTIL ? Math.min(1, notes.exploration() * poolSize / length) : 0;
         return new Stage(poolSize, false, free, price, exploration);
     }
 

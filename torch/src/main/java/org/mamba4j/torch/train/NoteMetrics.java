@@ -9,11 +9,16 @@ import org.mamba4j.torch.nn.MemoryTraining;
 /** What the layers' memories do, as metrics; warns of one that notes everything or nothing. */
 final class NoteMetrics {
     private final TrainListener listener;
+    private final double denseUntil;
     private final Map<Integer, Double> warned = new HashMap<>();
 
-    /** @param listener told of defects, once for each layer and kind */
-    NoteMetrics(TrainListener listener) {
+    /**
+     * @param listener told of defects, once for each layer and kind
+     * @param denseUntil share of the run's steps in which every token is noted
+     */
+    NoteMetrics(TrainListener listener, double denseUntil) {
         this.listener = listener;
+        this.denseUntil = denseUntil;
     }
 
     /**
@@ -32,7 +37,7 @@ final class NoteMetrics {
             putIfRead(values, prefix + Metrics.ATTENTION_BELOW, layer.attentionBelow());
             boolean extreme = layer.noteRate() == 0 || layer.noteRate() == 1;
             if (extreme
-                    && progress >= MemoryCourse.DENSE_UNTIL
+                    && progress >= denseUntil
                     && !Double.valueOf(layer.noteRate()).equals(warned.put(layer.layer(), layer.noteRate()))) {
                 listener.note(String.format(
                         Locale.ROOT,

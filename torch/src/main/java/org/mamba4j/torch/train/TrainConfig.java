@@ -371,6 +371,13 @@ public record TrainConfig(
             int dense,
 
             @Describe(
+                    value = "memmamba only: share of the steps in which every token is noted at no price, below 0.33",
+                    byDefault = "0.065",
+                    min = 0,
+                    max = 0.32)
+            double denseUntil,
+
+            @Describe(
                     value =
                             "memmamba only: mean gate up to which notes are free once the pool shrinks, in pools per sequence",
                     byDefault = "0.7",
@@ -383,7 +390,15 @@ public record TrainConfig(
                     byDefault = "0.7",
                     min = 1e-6,
                     max = 1e3)
-            double finalShare) {}
+            double finalShare,
+
+            @Describe(
+                    value =
+                            "memmamba only: tokens that are noted at random between 0.49 and 0.83 of the steps, in pools per sequence",
+                    byDefault = "0.1",
+                    min = 0,
+                    max = 1e3)
+            double exploration) {}
 
     /** Measuring on the validation windows, which are the same every time. */
     public record Evaluation(

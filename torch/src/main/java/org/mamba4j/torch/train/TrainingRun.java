@@ -69,7 +69,7 @@ final class TrainingRun implements AutoCloseable {
         this.config = config;
         this.ranks = session.ranks();
         this.listener = session.listener();
-        this.noteMetrics = new NoteMetrics(session.listener());
+        this.noteMetrics = new NoteMetrics(session.listener(), config.notes().denseUntil());
         this.atMost = session.atMost();
         this.folder = folder;
         this.data = data;

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.memory.RandomImportance;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.torch.Gpu;
@@ -185,6 +186,32 @@ class MemMambaTest {
             }
             ids.close();
         }
+    }
+
+    @Test
+    void atRandomTheScorerDoesNotMatterAndPlacesAreSpread() {
+        MemMambaConfig config =
+                MemoryModels.config(MemoryModels.memory().importance("random").build());
+        try (MemMamba model = MemoryModels.random(config.memory(), 1)) {
+            int[] tokens = MemoryModels.text(200, 2);
+            float[] before = logits(model, tokens, 1);
+            for (Parameter parameter : model.parameters()) {
+                if (parameter.name().contains(".score_")) {
+                    MambaInit.set(parameter, () -> 7);
+                }
+            }
+            assertThat(logits(model, tokens, 1)).isEqualTo(before);
+        }
+        float[] importance = RandomImportance.of(2, 1_000_000, 100_000);
+        double mean = 0;
+        for (int i = 0; i < importance.length; i++) {
+            assertThat(importance[i])
+                    .isBetween(4f, Math.nextDown(5f))
+                    .isEqualTo(RandomImportance.of(2, 1_000_000L + i));
+            mean += importance[i] / (double) importance.length;
+        }
+        assertThat(mean).isCloseTo(4.5, within(0.005)); // five times the standard deviation of such a mean
+        assertThat(RandomImportance.of(3, 1_000_000, 10)).isNotEqualTo(Arrays.copyOf(importance, 10));
     }
 
     @Test

@@ -22,6 +22,7 @@ final class MemoryVariants {
                         memory().crossLayerTrigger("need"),
                         memory().firstLayer(1).crossLayerPeriod(3),
                         memory().poolGrowth(2).poolGrowthFrom(8).poolLimit(6),
+                        memory().importance("random"),
                         memory().chunkSize(1),
                         memory().chunkSize(64))
                 .map(MemoryConfig.Builder::build);

@@ -1,7 +1,6 @@
 package org.mamba4j.torch.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import org.bytedeco.pytorch.Tensor;
@@ -16,7 +15,8 @@ import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 
 class MemoryCourseTest {
-    private static final MemoryCourse COURSE = new MemoryCourse(50, 512, 0.2, 0.7, 0.35);
+    private static final MemoryCourse COURSE =
+            new MemoryCourse(50, new TrainConfig.Notes(0.2, 512, 0.065, 0.7, 0.35, 0.1));
 
     @Test
     void itBeginsDenseAndFree() {
@@ -68,10 +68,14 @@ class MemoryCourseTest {
     }
 
     @Test
-    void refusesWhatMeansNothing() {
-        assertThatThrownBy(() -> new MemoryCourse(50, 49, 0.1, 1, 1)).hasMessageContaining("dense capacity 49");
-        assertThatThrownBy(() -> new MemoryCourse(0, 49, 0.1, 1, 1)).hasMessageContaining("pool size 0");
-        assertThatThrownBy(() -> new MemoryCourse(1, 1, Double.NaN, 1, 1)).hasMessageContaining("price NaN");
-        assertThatThrownBy(() -> new MemoryCourse(1, 1, 1, 0, 1)).hasMessageContaining("shares 0.0 and 1.0");
+    void aRecipeCanLeavePartsOut() {
+        MemoryCourse hard = new MemoryCourse(50, new TrainConfig.Notes(0, 1, 0, 0.7, 0.7, 0));
+        assertThat(hard.at(0, 1024)).as("neither dense nor soft").isEqualTo(new MemoryCourse.Stage(50, false, 1, 0, 0));
+        assertThat(hard.at(0.4, 1024).capacity()).isEqualTo(50);
+        assertThat(hard.at(0.6, 1024).exploration()).isZero();
+        assertThat(new MemoryCourse(50, new TrainConfig.Notes(0.2, 512, 0.2, 0.7, 0.7, 0.5))
+                        .at(0.19, 512)
+                        .dense())
+                .isTrue();
     }
 }

@@ -14,12 +14,14 @@ import org.mamba4j.torch.nn.MemoryTraining;
 
 class NoteMetricsTest {
     private final List<String> lines = new ArrayList<>();
-    private final NoteMetrics metrics = new NoteMetrics(new TrainListener() {
-        @Override
-        public void note(String line) {
-            lines.add(line);
-        }
-    });
+    private final NoteMetrics metrics = new NoteMetrics(
+            new TrainListener() {
+                @Override
+                public void note(String line) {
+                    lines.add(line);
+                }
+            },
+            0.065);
 
     private Map<String, Double> add(double progress, double rate, double below) {
         Map<String, Double> values = new LinkedHashMap<>();
