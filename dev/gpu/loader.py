@@ -32,6 +32,7 @@ def compile_cubin(name, options, arch="sm_90"):
     file = SOURCES / (name + ".cu")
     source = (file if file.exists() else SOURCES.parents[1] / "decode/cuda" / (name + ".cu")).read_bytes()
     args = [f"--gpu-architecture={arch}", "--std=c++17", "-default-device"] + [f"-D{k}={v}" for k, v in sorted(options.items())]
+    args += [f"-D{d}" for d in os.environ.get("DEFINES", "").split()]
     key = hashlib.sha256(b"\0".join([source, *headers.values(), *[a.encode() for a in args]])).hexdigest()[:24]
     cached = CACHE / f"{name}-{key}.cubin"
     if cached.exists():
@@ -128,7 +129,7 @@ def struct(name, pointers, longs, ints):
 
 ScanParams = struct(
     "ScanParams",
-    "u delta z B C A skip bias h0 reset out hLast states carry decay dout dhLast du ddelta dz dB dC dA dskip dbias dh0 "
+    "u delta z B C A skip bias h0 reset out hLast states ends factors dout dhLast du ddelta dz dB dC dA dskip dbias dh0 "
     "partBC partA partV",
     "uB uL deltaB deltaL zB zL bB bL cB cL outB outL doutB doutL duB duL ddeltaB ddeltaL dzB dzL dBB dBL dCB dCL L",
     "D batch splits tilesPerSplit softplus aligned")

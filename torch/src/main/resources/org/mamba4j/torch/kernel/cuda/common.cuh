@@ -162,17 +162,24 @@ __device__ __forceinline__ void store(io_t *p, const float (&v)[V], int valid, b
 
 // The same where WHOLE promises that all V elements are there and aligned: a branch per access would keep the compiler
 // from issuing several loads before it waits for the first.
-template <bool WHOLE>
-__device__ __forceinline__ Packed<8> load8_if(const io_t *p, int valid, bool aligned) {
+template <bool WHOLE, int V>
+__device__ __forceinline__ Packed<V> load_if(const io_t *p, int valid, bool aligned) {
     if constexpr (WHOLE) {
-        Packed<8> r;
+        Packed<V> r;
+        if constexpr (sizeof(r) == 8) {
+            *(uint2 *) r.w = __ldg((const uint2 *) p);
+        } else {
 #pragma unroll
-        for (int i = 0; i < (int) sizeof(r) / 16; i++) *(uint4 *) (r.w + 4 * i) = __ldg((const uint4 *) p + i);
+            for (int i = 0; i < (int) sizeof(r) / 16; i++) *(uint4 *) (r.w + 4 * i) = __ldg((const uint4 *) p + i);
+        }
         return r;
     } else {
-        return load<8>(p, valid, aligned);
+        return load<V>(p, valid, aligned);
     }
 }
+
+template <bool WHOLE>
+__device__ __forceinline__ Packed<8> load8_if(const io_t *p, int valid, bool aligned) { return load_if<WHOLE, 8>(p, valid, aligned); }
 
 __device__ __forceinline__ Packed8 load8(const io_t *p, int valid, bool aligned) { return load<8>(p, valid, aligned); }
 
