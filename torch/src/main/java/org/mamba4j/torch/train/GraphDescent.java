@@ -30,9 +30,6 @@ import org.mamba4j.torch.parallel.WorkShare;
  * waits once a step, to read both.
  */
 final class GraphDescent implements Descent {
-    /** Whether gradients are exchanged within the recorded step, while it computes others, or after it. */
-    private static final boolean EXCHANGE_IN_GRAPH = Boolean.getBoolean("mamba4j.exchangeInGraph");
-
     private final TrainConfig config;
     private final Ranks ranks;
     private final WorkShare work;
@@ -126,10 +123,6 @@ final class GraphDescent implements Descent {
     private void pass(Batch batch, Tensor loss, boolean last) {
         fill(batch);
         (last ? lastGradients : gradients).run();
-        if (last && !EXCHANGE_IN_GRAPH) {
-            exchange.arm();
-            exchange.finish();
-        }
         loss.copy_(memory.loss());
     }
 
@@ -154,7 +147,8 @@ final class GraphDescent implements Descent {
             memory.close();
             memory = BatchMemory.of(batch, losses);
             gradients = new RecordedWork("the training step", () -> computeGradients(name -> {}));
-            lastGradients = EXCHANGE_IN_GRAPH
+            // The exchange is recorded too: gradients travel as soon as they are complete, while others are computed.
+            lastGradients = ranks.size() > 1
                     ? new RecordedWork("the training step with its exchange", this::exchangeGradients)
                     : gradients;
         }
