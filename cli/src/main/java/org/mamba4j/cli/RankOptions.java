@@ -72,6 +72,7 @@ final class RankOptions {
         if (placement.isPresent()) {
             try (Ranks ranks = Ranks.join(placement.get(), device)) {
                 work.run(ranks);
+                ranks.finish();
             }
             return 0;
         }

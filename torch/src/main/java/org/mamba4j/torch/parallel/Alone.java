@@ -49,5 +49,8 @@ final class Alone implements Ranks {
     }
 
     @Override
+    public void finish() {}
+
+    @Override
     public void close() {}
 }

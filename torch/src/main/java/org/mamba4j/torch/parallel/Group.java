@@ -64,6 +64,7 @@ final class Group implements Ranks {
     private final Backend gradients;
     private BooleanSupplier wish = () -> false;
     private boolean asked;
+    private boolean finished;
     private int messages;
 
     private Group(Placement placement, TCPStore store, Backend numbers, Backend gradients) {
@@ -262,7 +263,21 @@ final class Group implements Ranks {
     }
 
     @Override
+    public void finish() {
+        if (gradients instanceof ProcessGroupNCCL nccl) {
+            reached("ending", () -> {
+                nccl.shutdown();
+                return true;
+            });
+        }
+        finished = true;
+    }
+
+    @Override
     public void close() {
+        if (!finished && gradients instanceof ProcessGroupNCCL nccl) {
+            nccl.abort(); // the others may never end what they share with this rank
+        }
         gradients.close();
         numbers.close();
         store.close();

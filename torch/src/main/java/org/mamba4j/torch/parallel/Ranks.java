@@ -62,7 +62,13 @@ public interface Ranks extends AutoCloseable {
     /** Adds up the gradients of {@code parameters}; gives them gradients of zeros in memory of its own. */
     GradientExchange exchange(Collection<Parameter> parameters);
 
-    /** Leaves the other ranks, without a word. */
+    /**
+     * The work is done, here and, soon, at all other ranks, for which this waits: all that was recorded with exchanges in it is
+     * closed, and only {@link #close} follows.
+     */
+    void finish();
+
+    /** Leaves the other ranks, without a word: after {@link #finish}, or because something has failed. */
     @Override
     void close();
 }

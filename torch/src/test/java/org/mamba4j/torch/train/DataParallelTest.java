@@ -244,6 +244,9 @@ class DataParallelTest {
         }
 
         @Override
+        public void finish() {}
+
+        @Override
         public void close() {}
     }
 
