@@ -14,13 +14,17 @@ import org.mamba4j.text.Tokenizer;
  *
  * <p>Half of the documents are paragraphs of a file of questions, the others stretches of the text. Since such files are
  * small, half of the questions quote words of a document: also a choice of one of many by what stands in it, and never
- * the same twice. Documents fill a sequence as far as they fit, text the rest.
+ * the same twice. Documents fill a sequence as far as they fit, text the rest. Sequences too short for paragraphs list
+ * excerpts of a line or two, so that what a memory learns while it is dense is already to look for a document.
  */
 public final class DocumentSequences implements Sequences {
     private static final int MOST_QUESTIONS = 4;
 
-    /** A sequence that is shorter holds no two documents with questions. */
-    private static final int LEAST_LENGTH = 2048;
+    /** A sequence that is shorter holds no two paragraphs with questions. */
+    private static final int PARAGRAPHS_FROM = 2048;
+
+    /** A sequence that is shorter holds no two excerpts with a question. */
+    private static final int EXCERPTS_FROM = 384;
 
     private final Filler text;
     private final NoiseDocuments noise;
@@ -38,9 +42,9 @@ public final class DocumentSequences implements Sequences {
     /** @throws UserError if no phase's sequences are long enough */
     void check(LengthCourse course) {
         int longest = course.phases().getLast().length();
-        if (longest < LEAST_LENGTH) {
-            throw new UserError("documents and questions need sequences of " + LEAST_LENGTH + " tokens or more, but the"
-                    + " longest have " + longest + ": use longer ones, or no documents");
+        if (longest < PARAGRAPHS_FROM) {
+            throw new UserError("documents and questions need sequences of " + PARAGRAPHS_FROM
+                    + " tokens or more, but the" + " longest have " + longest + ": use longer ones, or no documents");
         }
     }
 
@@ -49,11 +53,11 @@ public final class DocumentSequences implements Sequences {
 
     @Override
     public int[] draw(int length, int phase, SplittableRandom random, boolean[] answers) {
-        if (length < LEAST_LENGTH) {
-            return text.draw(length, random); // the phases before are for learning the language
+        if (length < EXCERPTS_FROM) {
+            return text.draw(length, random);
         }
         List<int[]> documents = new ArrayList<>();
-        List<Listed> listed = list(length * 4 / 5, random, documents);
+        List<Listed> listed = list(length, random, documents);
         int used = documents.stream().mapToInt(tokens -> tokens.length).sum();
         List<PassKeys.Sentence> questions = new ArrayList<>();
         for (PassKeys.Sentence question : ask(listed, random)) {
@@ -73,20 +77,22 @@ public final class DocumentSequences implements Sequences {
         return haystack.text(filler, answers);
     }
 
-    private List<Listed> list(int budget, SplittableRandom random, List<int[]> parts) {
+    private List<Listed> list(int length, SplittableRandom random, List<int[]> parts) {
+        boolean paragraphsFit = length >= PARAGRAPHS_FROM;
+        int budget = paragraphsFit ? length * 4 / 5 : length * 3 / 5;
         List<Listed> listed = new ArrayList<>();
         List<Squad.Paragraph> paragraphs = new ArrayList<>(squad.paragraphs());
         int[] numbers = NumberedDocuments.numbers(NumberedDocuments.NUMBERS, random);
         int left = random.nextInt(budget / 4, budget);
         while (listed.size() < numbers.length) {
             Listed next;
-            if (random.nextBoolean() && listed.size() < paragraphs.size()) {
+            if (paragraphsFit && random.nextBoolean() && listed.size() < paragraphs.size()) {
                 Collections.swap(
                         paragraphs, listed.size(), listed.size() + random.nextInt(paragraphs.size() - listed.size()));
                 Squad.Paragraph paragraph = paragraphs.get(listed.size());
                 next = new Listed(numbers[listed.size()], paragraph.text(), paragraph.questions());
             } else {
-                next = new Listed(numbers[listed.size()], noise.draw(budget, random), List.of());
+                next = new Listed(numbers[listed.size()], noise.drawFor(length, budget, random), List.of());
             }
             int[] tokens = wording.document(next.number(), next.text());
             if ((tokens.length > left && listed.size() >= 2) || tokens.length > budget) {

@@ -18,7 +18,17 @@ final class NoiseDocuments {
 
     /** One of {@value #LEAST_BYTES} to {@value #MOST_BYTES} tokens, or shorter where there is less room. */
     String draw(int mostTokens, SplittableRandom random) {
-        int tokens = Math.min(mostTokens, LEAST_BYTES + random.nextInt(MOST_BYTES - LEAST_BYTES));
+        return draw(LEAST_BYTES, MOST_BYTES, mostTokens, random);
+    }
+
+    /** One as a sequence of {@code length} tokens has room for some of: shorter ones in shorter sequences. */
+    String drawFor(int length, int mostTokens, SplittableRandom random) {
+        int least = Math.clamp(length / 24, 40, LEAST_BYTES);
+        return draw(least, Math.clamp(length / 8, 2 * least, MOST_BYTES), mostTokens, random);
+    }
+
+    private String draw(int least, int most, int room, SplittableRandom random) {
+        int tokens = Math.min(room, least + random.nextInt(most - least));
         String drawn = tokenizer.decode(text.draw(tokens, random)).replaceAll("\\s+", " ");
         int from = drawn.indexOf(' ');
         int to = drawn.lastIndexOf(' ');

@@ -127,6 +127,28 @@ class DocumentRetrievalTest {
     }
 
     @Test
+    void shortSequencesListExcerptsAndAskForThem() {
+        DocumentSequences sequences = new DocumentSequences(TEXT, BYTES, squad().forTraining());
+        Pattern asked = Pattern.compile("where does it say \"(.*?)\"\\? The answer is in document (\\d{3})\\.");
+        int questions = 0;
+        for (int seed = 0; seed < 40; seed++) {
+            boolean[] answers = new boolean[512];
+            String text = BYTES.decode(sequences.draw(512, 0, new SplittableRandom(seed), answers));
+            assertThat(text).hasSize(512);
+            Matcher question = asked.matcher(text);
+            while (question.find()) {
+                questions++;
+                Matcher document = Pattern.compile(" Document " + question.group(2) + ": (.*)\n")
+                        .matcher(text);
+                assertThat(document.find()).isTrue();
+                assertThat(document.group(1)).contains(question.group(1));
+                assertThat(answers[question.start(2)]).isTrue();
+            }
+        }
+        assertThat(questions).isGreaterThan(40);
+    }
+
+    @Test
     void theSharedFileIsRead() {
         Squad all = Squad.read(SharedData.require("data/qa/xquad.en.json"));
         assertThat(all.paragraphs()).hasSize(240);
