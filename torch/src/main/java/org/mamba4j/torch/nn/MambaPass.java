@@ -21,13 +21,15 @@ import org.mamba4j.torch.kernel.CudaEmbedding;
 import org.mamba4j.torch.kernel.CudaRmsNorm;
 import org.mamba4j.torch.kernel.MambaLayerPass;
 import org.mamba4j.torch.kernel.MambaLayerPass.ResidualGradient;
+import org.mamba4j.torch.kernel.MemoryLayerPass;
 import org.mamba4j.torch.kernel.NormedStream;
 import org.mamba4j.torch.kernel.Products;
 import org.mamba4j.torch.kernel.TrainedWeight;
 
 /**
- * Loss and gradients of a {@link Mamba} on a GPU in one sweep forward and one backward, without libtorch's autograd: the
- * same function as {@link Mamba#loss}, with which tests compare it. See {@link MambaLayerPass} for why.
+ * Loss and gradients of a {@link Mamba}, or of a {@link MemMamba} of the usual form, on a GPU in one sweep forward and one
+ * backward, without libtorch's autograd: the same function as {@link LanguageNetwork#loss}, with which tests compare it. See
+ * {@link MambaLayerPass} for why.
  *
  * <p>Logits are made, turned into their own gradient and used up in pieces of at most {@value #LOGITS_AT_ONCE} values, so a
  * large vocabulary costs no more memory than a few layers do.
@@ -44,14 +46,18 @@ public final class MambaPass implements AutoCloseable {
     private final boolean recompute;
     private final Map<String, TrainedWeight> weights = new LinkedHashMap<>();
     private final List<MambaLayerPass> layers;
+    private final Memories memories;
 
     /**
-     * @param network on a GPU; each of its parameters has a gradient
+     * @param network on a GPU, {@link #covers covered}; each of its parameters has a gradient
      * @param recompute whether to keep only the residual stream of each layer, and run each layer's forward pass again on
      *     the way back: less memory, a third more time
      */
-    public MambaPass(Mamba network, boolean recompute) {
-        this.config = network.config();
+    public MambaPass(LanguageNetwork network, boolean recompute) {
+        this.config = switch (network) {
+            case Mamba mamba -> mamba.config();
+            case MemMamba memory -> memory.config().mamba();
+        };
         this.type = network.kernels().activations();
         this.recompute = recompute;
         try (TensorScope scope = new TensorScope()) {
@@ -69,7 +75,23 @@ public final class MambaPass implements AutoCloseable {
         this.layers = IntStream.range(0, config.nLayer())
                 .mapToObj(i -> new MambaLayerPass(config, type, layer("backbone.layers." + i + ".")))
                 .toList();
+        this.memories = Memories.of(network, type, this::weight);
         refresh();
+    }
+
+    /** Whether this network can be trained by this class: a MemMamba only with what the paper has. */
+    public static boolean covers(LanguageNetwork network) {
+        return switch (network) {
+            case Mamba mamba -> mamba.kernels().isCuda();
+            case MemMamba memory ->
+                memory.kernels().isCuda()
+                        && MemoryLayerPass.covers(memory.config().memory());
+        };
+    }
+
+    /** The memories of the layers, none in a Mamba. */
+    public Memories memories() {
+        return memories;
     }
 
     /** Whether matrix products take the parameter of this name. */
@@ -137,14 +159,19 @@ public final class MambaPass implements AutoCloseable {
         Tensor embedded = Tensors.emptyLike(embedding.value(), ScalarType.Float, tokens.size(0), config.dModel());
         CudaEmbedding.forward(embedding.value(), tokens, embedded);
         MambaLayerPass.Residual x = new MambaLayerPass.Residual(embedded, ABSENT); // (M, d)
+        Memories.Sweep notes = memories.sweep(ids.size(0), ids.size(1));
         for (int i = 0; i < layers.size(); i++) {
             MambaLayerPass layer = layers.get(i);
-            MambaLayerPass.Residual in = x;
+            int number = i;
+            MambaLayerPass.Residual below = x;
+            MambaLayerPass.Residual in = within(i, "forward, notes", ids, () -> notes.forward(number, below)); // (M, d)
+            x = in;
             MambaLayerPass.Forward done = within(i, "forward", ids, () -> layer.forward(in, batch));
             kept.add(keep(x, done));
             x = done.residual();
         }
         ResidualGradient gradient = head(x, targets.reshape(-1), flat(positionWeights), loss, add); // (M, d)
+        notes.settle(loss);
         ready.accept("backbone.norm_f.");
         ready.accept("lm_head.");
         for (int i = layers.size() - 1; i >= 0; i--) {
@@ -153,9 +180,10 @@ public final class MambaPass implements AutoCloseable {
             ResidualGradient above = gradient;
             MambaLayerPass.Saved saved = within(i, "forward again", ids, () -> saved(before, layer, batch));
             ResidualGradient below = within(i, "backward", ids, () -> layer.backward(saved, above, batch, add));
-            saved.close();
             gradient.rounded().close();
-            gradient = below;
+            int number = i;
+            gradient = within(i, "backward, notes", ids, () -> notes.backward(number, below, add));
+            saved.close();
             ready.accept("backbone.layers." + i + ".");
         }
         boolean tied = !weight("lm_head.weight").value().defined();
@@ -258,6 +286,7 @@ public final class MambaPass implements AutoCloseable {
     /** Frees the copies. */
     @Override
     public void close() {
+        memories.close();
         weights.values().forEach(weight -> {
             if (weight.isCopied()) {
                 weight.compute().close();

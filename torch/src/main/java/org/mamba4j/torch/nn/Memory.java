@@ -320,9 +320,7 @@ final class Memory {
     }
 
     private void moveThreshold(Tensor a, NotePolicy.ThresholdMove move) {
-        long n = a.numel();
-        long below = Math.clamp(n - Math.round(move.share() * n), 1, n);
-        Tensor quantile = a.flatten().kthvalue(below).get0();
+        Tensor quantile = a.flatten().kthvalue(move.scores(a.numel())).get0();
         threshold.mul_(new Scalar(1 - move.weight())).add_(quantile, new Scalar(move.weight()));
     }
 

@@ -137,13 +137,23 @@ public final class MemoryTraining implements NotePolicy {
         return controls.dense();
     }
 
+    /** Probability with which a token is noted whatever its score. */
+    double exploration() {
+        return controls.exploration();
+    }
+
+    /** Of the draws of one layer: the next one's is greater by 1. */
+    long explorationSeed(int layer) {
+        return controls.seed() * 8191 + layer;
+    }
+
     @Override
     public Tensor explored(int layer, long batch, long length) {
         if (controls.exploration() == 0) {
             return Tensors.absent();
         }
         float[] chosen = new float[Math.toIntExact(batch * length)];
-        SplittableRandom random = new SplittableRandom(controls.seed() * 8191 + layer);
+        SplittableRandom random = new SplittableRandom(explorationSeed(layer));
         for (int i = 0; i < chosen.length; i++) {
             chosen[i] = random.nextDouble() < controls.exploration() ? 1 : 0;
         }

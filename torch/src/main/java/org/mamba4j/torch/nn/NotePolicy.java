@@ -42,6 +42,11 @@ interface NotePolicy extends NoteSelection.Capacity {
      */
     record ThresholdMove(double share, double weight) {
         static final ThresholdMove NONE = new ThresholdMove(1, 0);
+
+        /** Which of so many scores the quantile is, the least being the first. */
+        long scores(long count) {
+            return Math.clamp(count - Math.round(share * count), 1, count);
+        }
     }
 
     /**

@@ -14,19 +14,21 @@ import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.CudaAdamW;
 import org.mamba4j.torch.kernel.TrainedWeight;
-import org.mamba4j.torch.nn.Mamba;
+import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.nn.MambaPass;
+import org.mamba4j.torch.nn.MemMamba;
+import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 import org.mamba4j.torch.parallel.GradientExchange;
 import org.mamba4j.torch.parallel.Ranks;
 import org.mamba4j.torch.parallel.WorkShare;
 
 /**
- * Steps of a Mamba on a GPU: gradients by {@link MambaPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
+ * Steps of a Mamba or MemMamba on a GPU: gradients by {@link MambaPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
  * replayed, since the kernels of a small model run for less time than their launches take.
  *
  * <p>What a recorded step reads and writes keeps its address: token ids, targets and weights of the batch at hand, the
- * learning rate, the loss. Whether loss and gradient are numbers is decided on the GPU, before weights change; the host
+ * learning rate, how notes are taken, the loss. Whether loss and gradient are numbers is decided on the GPU, before weights change; the host
  * waits once a step, to read both.
  */
 final class GraphDescent implements Descent {
@@ -35,7 +37,7 @@ final class GraphDescent implements Descent {
     private final WorkShare work;
     private final GradientExchange exchange;
     private final Schedule schedule;
-    private final Mamba network;
+    private final LanguageNetwork network;
     private final MambaPass pass;
     private final CudaAdamW optimiser;
     private final Map<String, Tensor> state = new LinkedHashMap<>();
@@ -44,8 +46,10 @@ final class GraphDescent implements Descent {
     private BatchMemory memory = BatchMemory.NONE;
     private RecordedWork gradients = RecordedWork.NONE;
     private RecordedWork lastGradients = RecordedWork.NONE;
+    private Ahead ahead = Ahead.NOTHING;
+    private List<MemoryTraining.Statistics> notes = List.of();
 
-    GraphDescent(Mamba network, TrainConfig config, Ranks ranks) {
+    GraphDescent(LanguageNetwork network, TrainConfig config, Ranks ranks) {
         this.config = config;
         this.schedule = config.rates();
         this.network = network;
@@ -103,11 +107,12 @@ final class GraphDescent implements Descent {
     public Step step(int step, BatchSource source) {
         optimiser.setRate(schedule.rate(step));
         for (int i = 0; i < work.count(); i++) {
-            Optional<Batch> part = work.part(source, step, i);
+            Optional<Batch> part = i == 0 && ahead.is(step, source) ? ahead.part() : work.part(source, step, i);
             int at = i;
             TensorScope.run(() -> {
                 Tensor loss = losses.narrow(0, at, 1);
                 boolean last = at == work.count() - 1;
+                part.ifPresent(batch -> takeNotes(batch, step, work.batch(step, at)));
                 part.ifPresentOrElse(batch -> pass(batch, loss, last), () -> skip(loss, last));
             });
         }
@@ -115,9 +120,42 @@ final class GraphDescent implements Descent {
         ranks.sum();
         exchange.addUp(losses);
         update.run();
+        // The GPU is at work: time to make its next batch.
+        ahead = new Ahead(List.of(source), step + 1, work.part(source, step + 1, 0));
+        notes = config.isMeasured(step + 1) ? pass.memories().statistics() : List.of();
         return TensorScope.call(() -> new Step(
                 losses.sum().item_float() / config.optimiser().accumulate(),
                 optimiser.norm().item_float()));
+    }
+
+    /** The first part of a step to come. */
+    private record Ahead(List<BatchSource> source, int step, Optional<Batch> part) {
+        static final Ahead NOTHING = new Ahead(List.of(), -1, Optional.empty());
+
+        boolean is(int wanted, BatchSource of) {
+            return step == wanted && source.getFirst().equals(of);
+        }
+    }
+
+    /** Says how the memory takes notes of a batch, if there is one. */
+    private void takeNotes(Batch batch, int step, long number) {
+        if (network instanceof MemMamba memory) {
+            MemoryCourse.Stage stage = MemoryCourse.of(
+                            config.notes(), memory.config().memory().poolSize())
+                    .at((double) step / config.schedule().steps(), batch.length());
+            pass.memories()
+                    .prepare(
+                            stage.training(MemoryCourse.seed(config.seed(), number)),
+                            stage.freeShare(),
+                            stage.price(),
+                            (long) batch.rows() * batch.length(),
+                            batch.length());
+        }
+    }
+
+    @Override
+    public List<MemoryTraining.Statistics> notes() {
+        return notes;
     }
 
     private void pass(Batch batch, Tensor loss, boolean last) {

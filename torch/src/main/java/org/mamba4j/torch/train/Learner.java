@@ -1,5 +1,6 @@
 package org.mamba4j.torch.train;
 
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -26,7 +27,7 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.Mamba;
+import org.mamba4j.torch.nn.MambaPass;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 import org.mamba4j.torch.parallel.Ranks;
@@ -36,6 +37,7 @@ import org.mamba4j.torch.parallel.Ranks;
  * has its own, and all must take the same steps.
  */
 final class Learner implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(Learner.class.getName());
     private static final String OPTIMISER = "optimizer.safetensors";
     private static final String RANDOM = "random";
 
@@ -61,9 +63,16 @@ final class Learner implements AutoCloseable {
     }
 
     private static Descent descent(LanguageNetwork network, TrainConfig config, Ranks ranks) {
-        return network instanceof Mamba mamba && mamba.kernels().isCuda()
-                ? new GraphDescent(mamba, config, ranks)
-                : new AutogradDescent(network, config, ranks);
+        if (MambaPass.covers(network)) {
+            return new GraphDescent(network, config, ranks);
+        }
+        if (network.kernels().isCuda()) {
+            LOG.log(
+                    Level.INFO,
+                    "a memory with these variants trains by autograd, several times slower than memory_fusion residual"
+                            + " and memory_cross_layer_trigger period, which have kernels of their own");
+        }
+        return new AutogradDescent(network, config, ranks);
     }
 
     /** Runs {@code computation}; libtorch's exceptions become ours. */

@@ -69,6 +69,11 @@ public record MemoryCourse(int poolSize, TrainConfig.Notes notes) {
         return Math.max(poolSize, notes.dense());
     }
 
+    /** What a forward pass draws its exploration from: another one for each batch of a run. */
+    static long seed(long run, long batch) {
+        return run * 0x9E3779B97F4A7C15L + batch;
+    }
+
     /**
      * @param progress share of the run's steps that lie behind, in [0, 1]
      * @param length tokens of the sequences at this step (L)
