@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.Locale;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.Quantiser;
-import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.kernel.WeightFormat;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -55,10 +54,8 @@ final class QuantizeCommand implements Runnable {
     public void run() {
         try (Checkpoint checkpoint = Checkpoint.open(ModelOptions.checkpoint(from))) {
             Quantiser.write(checkpoint, to, type.format);
-            long before = checkpoint.files().stream()
-                    .map(SafetensorsFile::path)
-                    .mapToLong(QuantizeCommand::size)
-                    .sum();
+            long before =
+                    checkpoint.files().stream().mapToLong(QuantizeCommand::size).sum();
             long after = size(to.resolve("model.safetensors"));
             System.err.printf(
                     Locale.ROOT,

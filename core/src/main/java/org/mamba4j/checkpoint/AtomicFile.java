@@ -1,6 +1,8 @@
 package org.mamba4j.checkpoint;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
@@ -21,6 +23,9 @@ import org.mamba4j.UserError;
  * file of the same folder, which reaches the disk before it takes the name; then the folder reaches the disk.
  */
 public final class AtomicFile {
+    /** What is written at once of great data. */
+    static final int BUFFER_BYTES = 1 << 20;
+
     private AtomicFile() {}
 
     /** Writes a file's content, in any order. */
@@ -114,6 +119,17 @@ public final class AtomicFile {
     static void writeFully(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
         while (buffer.hasRemaining()) {
             channel.write(buffer);
+        }
+    }
+
+    /** Writes all of {@code data}, whatever memory it lies in, through {@code buffer}. */
+    static void writeFully(WritableByteChannel channel, MemorySegment data, ByteBuffer buffer) throws IOException {
+        MemorySegment target = MemorySegment.ofBuffer(buffer.clear());
+        for (long at = 0; at < data.byteSize(); ) {
+            int n = (int) Math.min(buffer.capacity(), data.byteSize() - at);
+            MemorySegment.copy(data, ValueLayout.JAVA_BYTE, at, target, ValueLayout.JAVA_BYTE, 0, n);
+            writeFully(channel, buffer.clear().limit(n));
+            at += n;
         }
     }
 

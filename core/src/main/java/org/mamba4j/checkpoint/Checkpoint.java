@@ -1,6 +1,7 @@
 package org.mamba4j.checkpoint;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,6 +11,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonText;
@@ -21,8 +23,8 @@ import org.mamba4j.model.TensorSpec;
 
 /**
  * A model on disk: a folder with config.json and model.safetensors, or several files that
- * model.safetensors.index.json lists. It is what Hugging Face's {@code save_pretrained} writes and {@code
- * from_pretrained} reads.
+ * model.safetensors.index.json lists, which is what Hugging Face's {@code save_pretrained} writes and {@code
+ * from_pretrained} reads; or a GGUF file, which is what llama.cpp reads.
  *
  * <p>Opening checks that the files hold exactly the parameters that the configuration implies, each with a floating
  * type and its shape; after that every parameter goes by its canonical name ({@link ModelConfig#parameters()}),
@@ -31,63 +33,30 @@ import org.mamba4j.model.TensorSpec;
 public final class Checkpoint implements AutoCloseable {
     private final Path folder;
     private final ModelConfig config;
-    private final List<SafetensorsFile> files;
-    private final Map<String, Stored> parameters;
+    private final List<Path> files;
+    private final Map<String, StoredTensor> parameters;
+    private final Runnable closing;
     private final Map<String, Shape> shapes = new HashMap<>();
 
-    /** Where a parameter lies. */
-    private record Stored(SafetensorsFile file, String name) {
-        private TensorInfo info() {
-            return file.info(name);
-        }
-
-        private boolean isQuantised() {
-            return file.metadata().containsKey(Quantiser.METADATA + name);
-        }
-
-        private WeightFormat format() {
-            if (!isQuantised()) {
-                return switch (info().dtype()) {
-                    case F32 -> WeightFormat.F32;
-                    case BF16 -> WeightFormat.BF16;
-                    case F16 -> WeightFormat.F16;
-                    default -> throw new IllegalArgumentException(name + " is " + info().dtype());
-                };
-            }
-            String format = String.valueOf(file.metadata().get(Quantiser.METADATA + name));
-            return switch (format) {
-                case "Q8" -> WeightFormat.Q8;
-                case "Q4" -> WeightFormat.Q4;
-                default ->
-                    throw new UserError(file.path() + ": tensor " + JsonText.quoted(name) + " is in the format "
-                            + JsonText.quoted(format) + ", which this program does not know");
-            };
-        }
-
-        private float get(long index) {
-            return isQuantised()
-                    ? format().get(file.data(name), index)
-                    : info().dtype().getFloat(file.data(name), index);
-        }
-    }
-
-    private Checkpoint(Path folder, ModelConfig config, List<SafetensorsFile> files, Map<String, Stored> parameters) {
+    private Checkpoint(
+            Path folder, ModelConfig config, List<Path> files, Map<String, StoredTensor> parameters, Runnable closing) {
         this.folder = folder;
         this.config = config;
         this.files = files;
         this.parameters = parameters;
+        this.closing = closing;
         config.parameters().forEach(spec -> shapes.put(spec.name(), spec.shape()));
     }
 
     /**
-     * Opens the checkpoint in {@code folder}.
+     * Opens the checkpoint in a folder or a GGUF file.
      *
      * @throws UserError if a file is missing or damaged, the configuration asks for something unknown, or a tensor is
      *     missing, unexpected or of another type or shape than the configuration implies; names the tensor, both shapes
      *     and the file
      */
-    public static Checkpoint open(Path folder) {
-        return open(folder, false);
+    public static Checkpoint open(Path path) {
+        return open(path, false);
     }
 
     /**
@@ -96,37 +65,62 @@ public final class Checkpoint implements AutoCloseable {
      *
      * @throws UserError as {@link #open(Path)} does
      */
-    public static Checkpoint openQuantised(Path folder) {
-        return open(folder, true);
+    public static Checkpoint openQuantised(Path path) {
+        return open(path, true);
     }
 
-    private static Checkpoint open(Path folder, boolean quantised) {
-        if (!Files.isDirectory(folder)) {
-            throw new UserError(
-                    folder + " is not a folder with " + ModelConfig.FILE_NAME + " and " + WeightFiles.SINGLE);
+    private static Checkpoint open(Path path, boolean quantised) {
+        if (Files.isRegularFile(path)) {
+            return openGguf(path, quantised);
         }
-        ModelConfig config = ModelConfig.read(folder);
-        List<SafetensorsFile> files = WeightFiles.open(folder);
+        if (!Files.isDirectory(path)) {
+            throw new UserError(path + " is not a folder with " + ModelConfig.FILE_NAME + " and " + WeightFiles.SINGLE
+                    + ", nor a GGUF file");
+        }
+        ModelConfig config = ModelConfig.read(path);
+        List<SafetensorsFile> files = WeightFiles.open(path);
         try {
-            Map<String, Stored> stored = index(files);
+            Map<String, StoredTensor> stored = index(files);
             config = withPaddedVocabulary(config, stored);
-            return new Checkpoint(folder, config, files, match(folder, config, stored, quantised));
+            return new Checkpoint(
+                    path,
+                    config,
+                    files.stream().map(SafetensorsFile::path).toList(),
+                    match(path, config, stored, quantised),
+                    () -> files.forEach(SafetensorsFile::close));
         } catch (RuntimeException e) {
             files.forEach(SafetensorsFile::close);
             throw e;
         }
     }
 
-    private static Map<String, Stored> index(List<SafetensorsFile> files) {
-        Map<String, Stored> stored = new LinkedHashMap<>();
+    private static Checkpoint openGguf(Path path, boolean quantised) {
+        GgufFile file = GgufFile.open(path);
+        Arena arena = Arena.ofShared();
+        try {
+            ModelConfig config = GgufMamba.config(file);
+            Map<String, StoredTensor> stored = GgufMamba.tensors(file, arena);
+            return new Checkpoint(path, config, List.of(path), match(path, config, stored, quantised), () -> {
+                arena.close();
+                file.close();
+            });
+        } catch (RuntimeException e) {
+            arena.close();
+            file.close();
+            throw e;
+        }
+    }
+
+    private static Map<String, StoredTensor> index(List<SafetensorsFile> files) {
+        Map<String, StoredTensor> stored = new LinkedHashMap<>();
         for (SafetensorsFile file : files) {
-            for (String name : file.tensors().keySet()) {
-                Stored other = stored.putIfAbsent(name, new Stored(file, name));
+            file.tensors().forEach((name, info) -> {
+                StoredTensor other = stored.putIfAbsent(name, new StoredTensor.InSafetensors(file, info));
                 if (other != null) {
-                    throw new UserError("tensor " + JsonText.quoted(name) + " is in both "
-                            + other.file().path() + " and " + file.path());
+                    throw new UserError(
+                            "tensor " + JsonText.quoted(name) + " is in both " + other.file() + " and " + file.path());
                 }
-            }
+            });
         }
         return stored;
     }
@@ -135,9 +129,9 @@ public final class Checkpoint implements AutoCloseable {
      * Some checkpoints say how many tokens there are and hold an embedding padded to a multiple of a power of two, for
      * faster products. Its rows count; a shape that no such padding explains is left for {@link #match} to refuse.
      */
-    private static ModelConfig withPaddedVocabulary(ModelConfig config, Map<String, Stored> stored) {
+    private static ModelConfig withPaddedVocabulary(ModelConfig config, Map<String, StoredTensor> stored) {
         for (String name : namesOf(config.embedding())) {
-            Stored embedding = stored.get(name);
+            StoredTensor embedding = stored.get(name);
             if (embedding != null && embedding.info().shape().rank() == 2) {
                 long rows = embedding.info().shape().size(0);
                 for (int multiple = 2; multiple <= 256; multiple *= 2) {
@@ -150,28 +144,34 @@ public final class Checkpoint implements AutoCloseable {
         return config;
     }
 
-    private static Map<String, Stored> match(
-            Path folder, ModelConfig config, Map<String, Stored> stored, boolean quantised) {
+    private static Map<String, StoredTensor> match(
+            Path folder, ModelConfig config, Map<String, StoredTensor> stored, boolean quantised) {
         if (config.nLayer() > stored.size()) {
             // Before making a list as long as config.json pleases.
-            throw new UserError(folder + ": config.json says " + config.nLayer() + " layers, but the files hold only "
-                    + stored.size() + " tensors");
+            throw new UserError(folder + ": " + description(folder) + " says " + config.nLayer()
+                    + " layers, but the files hold only " + stored.size() + " tensors");
         }
-        Map<String, Stored> parameters = new HashMap<>();
+        Map<String, StoredTensor> parameters = new HashMap<>();
         Set<String> unexpected = new HashSet<>(stored.keySet());
         for (TensorSpec spec : config.parameters()) {
-            Stored found = find(folder, spec, stored, quantised);
+            StoredTensor found = find(folder, spec, stored, quantised);
             check(spec, found, quantised);
             parameters.put(spec.name(), found);
             namesOf(spec).forEach(unexpected::remove);
         }
-        for (Stored tensor : stored.values()) {
-            if (unexpected.contains(tensor.name())) {
-                throw new UserError(tensor.file().path() + ": tensor " + JsonText.quoted(tensor.name()) + " "
-                        + tensor.info().shape() + " is not part of the model that config.json describes");
+        stored.forEach((name, tensor) -> {
+            if (unexpected.contains(name)) {
+                throw new UserError(tensor.file() + ": tensor " + JsonText.quoted(tensor.name()) + " "
+                        + tensor.info().shape() + " is not part of the model that " + description(folder)
+                        + " describes");
             }
-        }
+        });
         return parameters;
+    }
+
+    /** What says which parameters there are. */
+    private static String description(Path path) {
+        return Files.isDirectory(path) ? ModelConfig.FILE_NAME : "the header";
     }
 
     private static List<String> namesOf(TensorSpec spec) {
@@ -182,26 +182,27 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /** The tensor under any of its names; under several, as for a tied head stored twice, they must be equal. */
-    private static Stored find(Path folder, TensorSpec spec, Map<String, Stored> stored, boolean quantised) {
-        List<Stored> found = namesOf(spec).stream()
+    private static StoredTensor find(
+            Path folder, TensorSpec spec, Map<String, StoredTensor> stored, boolean quantised) {
+        List<StoredTensor> found = namesOf(spec).stream()
                 .filter(stored::containsKey)
                 .map(stored::get)
                 .toList();
         if (found.isEmpty()) {
-            String remedy = spec.name().equals("lm_head.weight")
+            String remedy = spec.name().equals("lm_head.weight") && Files.isDirectory(folder)
                     ? "; if the head is the embedding, config.json must say \"tie_word_embeddings\": true"
                     : "";
-            throw new UserError(folder + ": tensor " + JsonText.quoted(spec.name()) + " " + spec.shape()
-                    + ", which config.json implies, is missing" + remedy);
+            throw new UserError(folder + ": tensor " + JsonText.quoted(spec.name()) + " " + spec.shape() + ", which "
+                    + description(folder) + " implies, is missing" + remedy);
         }
-        Stored first = found.getFirst();
-        for (Stored other : found.subList(1, found.size())) {
+        StoredTensor first = found.getFirst();
+        for (StoredTensor other : found.subList(1, found.size())) {
             check(spec, other, quantised);
             boolean equal = other.info().dtype() == first.info().dtype()
                     && other.info().shape().equals(first.info().shape())
-                    && other.file().data(other.name()).mismatch(first.file().data(first.name())) < 0;
+                    && other.data().mismatch(first.data()) < 0;
             if (!equal) {
-                throw new UserError(other.file().path() + ": tensors " + JsonText.quoted(first.name()) + " and "
+                throw new UserError(other.file() + ": tensors " + JsonText.quoted(first.name()) + " and "
                         + JsonText.quoted(other.name()) + " differ, but config.json says that they are one"
                         + " (\"tie_word_embeddings\")");
             }
@@ -209,31 +210,31 @@ public final class Checkpoint implements AutoCloseable {
         return first;
     }
 
-    private static void check(TensorSpec spec, Stored found, boolean quantised) {
+    private static void check(TensorSpec spec, StoredTensor found, boolean quantised) {
         if (found.isQuantised()) {
             if (!quantised) {
-                throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name())
+                throw new UserError(found.file() + ": tensor " + JsonText.quoted(found.name())
                         + " is quantised, which only the engine java reads: take the checkpoint that it was made from");
             }
             checkQuantised(spec, found);
             return;
         }
-        found.file().requireShape(found.name(), spec.shape());
+        found.requireShape(spec.shape());
         DType dtype = found.info().dtype();
         if (!dtype.isFloating()) {
-            throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name()) + " is " + dtype
+            throw new UserError(found.file() + ": tensor " + JsonText.quoted(found.name()) + " is " + dtype
                     + ", but a parameter must be F64, F32, F16 or BF16");
         }
     }
 
-    private static void checkQuantised(TensorSpec spec, Stored found) {
+    private static void checkQuantised(TensorSpec spec, StoredTensor found) {
         WeightFormat format = found.format();
         Shape shape = spec.shape();
         if (shape.rank() != 2 || !format.fits(shape.size(1)) || found.info().dtype() != DType.U8) {
-            throw new UserError(found.file().path() + ": tensor " + JsonText.quoted(found.name()) + " " + shape
+            throw new UserError(found.file() + ": tensor " + JsonText.quoted(found.name()) + " " + shape
                     + " cannot be stored as " + format + " in " + found.info().dtype());
         }
-        found.file().requireShape(found.name(), Shape.of(shape.size(0), format.bytes(shape.size(1))));
+        found.requireShape(Shape.of(shape.size(0), format.bytes(shape.size(1))));
     }
 
     /**
@@ -247,12 +248,12 @@ public final class Checkpoint implements AutoCloseable {
             throw new UserError(folder + " holds a model of type " + config.modelType()
                     + ", which takes no notes that could be switched off");
         }
-        Map<String, Stored> rest = new HashMap<>();
+        Map<String, StoredTensor> rest = new HashMap<>();
         memory.mamba().parameters().forEach(spec -> rest.put(spec.name(), stored(spec.name())));
-        return new Checkpoint(folder, memory.mamba(), files, rest);
+        return new Checkpoint(folder, memory.mamba(), files, rest, closing);
     }
 
-    /** The folder that was opened. */
+    /** The folder that was opened, or the GGUF file. */
     public Path folder() {
         return folder;
     }
@@ -263,8 +264,8 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /** The files of weights. */
-    public List<SafetensorsFile> files() {
-        return List.copyOf(files);
+    public List<Path> files() {
+        return files;
     }
 
     /** The shape that a parameter has, however it is stored. */
@@ -281,6 +282,11 @@ public final class Checkpoint implements AutoCloseable {
         return parameters.containsKey(canonicalName);
     }
 
+    /** Whether a parameter's numbers lie in blocks that share a scale; {@link #info} is then that of their bytes. */
+    public boolean isQuantised(String canonicalName) {
+        return stored(canonicalName).isQuantised();
+    }
+
     /** Type, shape and place of a parameter as it is stored. */
     public TensorInfo info(String canonicalName) {
         return stored(canonicalName).info();
@@ -288,8 +294,7 @@ public final class Checkpoint implements AutoCloseable {
 
     /** The bytes of a parameter, read-only and not copied. Valid until this is closed. */
     public MemorySegment data(String canonicalName) {
-        Stored stored = stored(canonicalName);
-        return stored.file().data(stored.name());
+        return stored(canonicalName).data();
     }
 
     /**
@@ -302,13 +307,21 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /**
-     * A copy of a parameter as floats, whatever its type, unless it is quantised.
+     * A of a layer, -exp(A_log), float32, where that is what the file holds in the place of A_log.
+     *
+     * @param canonicalName of A_log
+     */
+    public Optional<MemorySegment> decay(String canonicalName) {
+        return stored(canonicalName) instanceof GgufMamba.Decay decay ? decay.a() : Optional.empty();
+    }
+
+    /**
+     * A copy of a parameter as floats, whatever its type.
      *
      * @throws UserError if it has more elements than an array
      */
     public float[] floats(String canonicalName) {
-        Stored stored = stored(canonicalName);
-        return stored.file().floats(stored.name());
+        return stored(canonicalName).floats();
     }
 
     /** Tells this model from others; see {@link ModelFingerprint}. */
@@ -316,8 +329,8 @@ public final class Checkpoint implements AutoCloseable {
         return ModelFingerprint.of(config, (name, index) -> stored(name).get(index));
     }
 
-    private Stored stored(String canonicalName) {
-        Stored stored = parameters.get(canonicalName);
+    private StoredTensor stored(String canonicalName) {
+        StoredTensor stored = parameters.get(canonicalName);
         if (stored == null) {
             throw new IllegalArgumentException("no parameter " + canonicalName);
         }
@@ -326,7 +339,7 @@ public final class Checkpoint implements AutoCloseable {
 
     @Override
     public void close() {
-        files.forEach(SafetensorsFile::close);
+        closing.run();
     }
 
     /**

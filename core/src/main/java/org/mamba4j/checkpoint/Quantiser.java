@@ -54,6 +54,11 @@ public final class Quantiser {
      * @throws UserError if it exists or cannot be written, or a weight is not finite
      */
     public static void write(Checkpoint from, Path folder, WeightFormat format) {
+        if (!Files.isDirectory(from.folder())) {
+            throw new UserError(
+                    from.folder() + " is not a checkpoint folder: quantise a GGUF file with \"convert IN OUT"
+                            + " --type q8_0\", or make a folder of it so");
+        }
         if (Files.exists(folder)) {
             throw new UserError(folder + " exists already: give the name of a new folder");
         }
@@ -79,12 +84,22 @@ public final class Quantiser {
     }
 
     private static WeightFormat choose(TensorSpec spec, WeightFormat format) {
-        boolean matrix = QUANTISED.stream().anyMatch(spec.name()::endsWith);
-        boolean sensitive = SELECTION.stream().anyMatch(spec.name()::endsWith);
-        return !matrix || !format.fits(spec.shape().size(1)) ? WeightFormat.F32 : sensitive ? WeightFormat.Q8 : format;
+        return !isMatrix(spec) || !format.fits(spec.shape().size(1)) ? WeightFormat.F32 : refined(spec, format);
     }
 
-    private static MemorySegment quantised(Checkpoint from, String name, WeightFormat format, Shape stored) {
+    /** Whether a parameter is one of those that may be stored as something other than float32. */
+    static boolean isMatrix(TensorSpec spec) {
+        return QUANTISED.stream().anyMatch(spec.name()::endsWith);
+    }
+
+    /** What is taken of 4 bits where those are too few. */
+    static WeightFormat refined(TensorSpec spec, WeightFormat format) {
+        boolean sensitive = format == WeightFormat.Q4 && SELECTION.stream().anyMatch(spec.name()::endsWith);
+        return sensitive ? WeightFormat.Q8 : format;
+    }
+
+    /** A parameter in a quantised format, which takes {@code stored} bytes. */
+    static MemorySegment quantised(Checkpoint from, String name, WeightFormat format, Shape stored) {
         MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(stored.elements())]);
         try {
             format.quantise(from.floats(name), bytes);

@@ -3,7 +3,6 @@ package org.mamba4j.checkpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
@@ -31,8 +30,6 @@ import org.mamba4j.model.Shape;
  * writes: tensors sorted by type, the widest first, then by name; the header padded to a multiple of 8.
  */
 public final class SafetensorsWriter {
-    private static final int BUFFER_BYTES = 1 << 20;
-
     private SafetensorsWriter() {}
 
     /**
@@ -118,7 +115,7 @@ public final class SafetensorsWriter {
         byte[] header = header(metadata, sorted);
         return channel -> {
             writeHeader(channel, header);
-            ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
+            ByteBuffer buffer = ByteBuffer.allocateDirect(AtomicFile.BUFFER_BYTES);
             for (Tensor tensor : sorted) {
                 writeData(channel, tensor, buffer);
             }
@@ -177,19 +174,12 @@ public final class SafetensorsWriter {
                 .toList());
     }
 
-    /** Through one small buffer, whatever memory the data lies in. */
     private static void writeData(WritableByteChannel channel, Tensor tensor, ByteBuffer buffer) throws IOException {
         MemorySegment data = tensor.data().get();
         if (data.byteSize() != tensor.bytes()) {
             throw new IllegalArgumentException("tensor " + JsonText.quoted(tensor.name()) + ", " + tensor.dtype() + " "
                     + tensor.shape() + ", needs " + tensor.bytes() + " bytes, but " + data.byteSize() + " were given");
         }
-        MemorySegment target = MemorySegment.ofBuffer(buffer.clear());
-        for (long at = 0; at < data.byteSize(); ) {
-            int n = (int) Math.min(BUFFER_BYTES, data.byteSize() - at);
-            MemorySegment.copy(data, ValueLayout.JAVA_BYTE, at, target, ValueLayout.JAVA_BYTE, 0, n);
-            AtomicFile.writeFully(channel, buffer.clear().limit(n));
-            at += n;
-        }
+        AtomicFile.writeFully(channel, data, buffer);
     }
 }

@@ -3,6 +3,7 @@ package org.mamba4j.text;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -60,6 +61,27 @@ final class BpeTokenizer implements Tokenizer {
         this.cuttable = !steps.words().splitter().equals(WordSplitter.NONE)
                 && !steps.raw().holdBreak()
                 && !steps.normalized().holdBreak();
+    }
+
+    /** The tokenizer.json that it was made of. */
+    byte[] json() {
+        return json.clone();
+    }
+
+    Steps steps() {
+        return steps;
+    }
+
+    /** Whether a word that is a token is taken before any merge. */
+    boolean takesWholeWords() {
+        return !model.whole().isEmpty();
+    }
+
+    /** All tokens that are looked for in the text itself. */
+    List<AddedTokens.Token> addedTokens() {
+        List<AddedTokens.Token> all = steps.raw().tokens();
+        all.addAll(steps.normalized().tokens());
+        return all;
     }
 
     @Override

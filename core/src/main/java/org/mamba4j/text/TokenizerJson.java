@@ -26,7 +26,7 @@ import org.mamba4j.json.JsonValue;
 final class TokenizerJson {
     private static final String WORDS_GPT2 =
             "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-    private static final String WORDS_GPT4 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}%s|"
+    static final String WORDS_GPT4 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}%s|"
             + " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
     /** Regular expressions of Split that have a scanner. */
@@ -60,6 +60,30 @@ final class TokenizerJson {
      */
     static BpeTokenizer read(byte[] json, String source) {
         return new TokenizerJson(json, source).read();
+    }
+
+    /** The pre-tokenizer of GPT-2, and the decoder of every tokenizer over bytes. */
+    static JsonObject byteLevel(boolean regex) {
+        return JsonObject.builder()
+                .put("type", "ByteLevel")
+                .put("add_prefix_space", false)
+                .put("trim_offsets", true)
+                .put("use_regex", regex)
+                .build();
+    }
+
+    /** The pre-tokenizer that cuts by an expression. */
+    static JsonObject split(String regex) {
+        JsonObject split = JsonObject.builder()
+                .put("type", "Split")
+                .put("pattern", JsonObject.builder().put("Regex", regex).build())
+                .put("behavior", "Isolated")
+                .put("invert", false)
+                .build();
+        return JsonObject.builder()
+                .put("type", "Sequence")
+                .put("pretokenizers", new JsonArray(List.of(split, byteLevel(false))))
+                .build();
     }
 
     private BpeTokenizer read() {

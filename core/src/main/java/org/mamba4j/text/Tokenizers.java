@@ -3,6 +3,7 @@ package org.mamba4j.text;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.GgufFile;
 import org.mamba4j.json.Json;
 import org.mamba4j.json.JsonFields;
 
@@ -13,7 +14,8 @@ import org.mamba4j.json.JsonFields;
  *   <li>{@code tokenizer.json}, the file of the Hugging Face tokenizers library: byte-level BPE;
  *   <li>else {@code tokenizer_config.json} with {@code "tokenizer_class": "bytes"}: one token per byte, for which there
  *       is no other file;
- *   <li>neither: an error. Nothing is guessed from the size of the vocabulary.
+ *   <li>a GGUF file has it in its metadata, see {@link GgufTokenizer};
+ *   <li>none of these: an error. Nothing is guessed from the size of the vocabulary.
  * </ul>
  */
 public final class Tokenizers {
@@ -34,12 +36,17 @@ public final class Tokenizers {
     /**
      * The tokenizer of a checkpoint.
      *
-     * @param path a checkpoint folder, or a tokenizer.json itself
+     * @param path a checkpoint folder, a GGUF file, or a tokenizer.json itself
      * @throws UserError if there is none, it cannot be read, is damaged, or of a kind that is not supported
      */
     public static Tokenizer load(Path path) {
         if (!Files.exists(path)) {
-            throw new UserError(path + " does not exist: give a checkpoint folder or a tokenizer.json");
+            throw new UserError(path + " does not exist: give a checkpoint folder, a GGUF file or a tokenizer.json");
+        }
+        if (GgufFile.isOne(path)) {
+            try (GgufFile file = GgufFile.open(path)) {
+                return GgufTokenizer.read(file);
+            }
         }
         if (!Files.isDirectory(path)) {
             return TokenizerJson.read(Json.readBytes(path, Json.MAX_FILE_BYTES), path.toString());

@@ -54,7 +54,7 @@ record Layer(
                 weights.matrix(mixer + "x_proj.weight"),
                 weights.matrix(mixer + "dt_proj.weight"),
                 weights.floats(mixer + "dt_proj.bias"),
-                weights.mapped(mixer + "A_log", value -> -Math.exp(value)),
+                weights.decay(mixer + "A_log"),
                 weights.floats(mixer + "D"),
                 weights.matrix(mixer + "out_proj.weight"),
                 weights.optional(mixer + "out_proj.bias"));

@@ -55,6 +55,11 @@ record Weights(Checkpoint checkpoint, Arena arena) {
         return checkpoint.info(name).dtype().getFloat(checkpoint.data(name), 0);
     }
 
+    /** A (D, N), as it stands in the recurrence's exponent: as it is stored, or -exp of what is. */
+    MemorySegment decay(String name) {
+        return checkpoint.decay(name).orElseGet(() -> mapped(name, value -> -Math.exp(value)));
+    }
+
     /** {@code function} of each number of a parameter, as float32. */
     MemorySegment mapped(String name, DoubleUnaryOperator function) {
         DType type = checkpoint.info(name).dtype();
