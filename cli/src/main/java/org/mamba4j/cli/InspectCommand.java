@@ -7,6 +7,9 @@ import java.util.Locale;
 import java.util.Map;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.GgufFile;
+import org.mamba4j.checkpoint.GgufTensor;
+import org.mamba4j.checkpoint.GgufValue;
 import org.mamba4j.checkpoint.SafetensorsFile;
 import org.mamba4j.checkpoint.TensorInfo;
 import org.mamba4j.json.JsonText;
@@ -19,9 +22,9 @@ import picocli.CommandLine.Parameters;
 
 @Command(
         name = "inspect",
-        description = "Show a model's configuration, tensors and sizes, or the tensors of a safetensors file.")
+        description = "Show a model's configuration, tensors and sizes, or the tensors of a safetensors or GGUF file.")
 final class InspectCommand implements Runnable {
-    @Parameters(paramLabel = "MODEL", description = "Checkpoint folder, run folder or .safetensors file.")
+    @Parameters(paramLabel = "MODEL", description = "Checkpoint folder, run folder, .safetensors or .gguf file.")
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private Path model;
 
@@ -31,13 +34,57 @@ final class InspectCommand implements Runnable {
     @Override
     public void run() {
         if (!Files.exists(model)) {
-            throw new UserError("there is no " + model + ": give a checkpoint folder or a .safetensors file");
+            throw new UserError("there is no " + model + ": give a checkpoint folder, a .safetensors or a .gguf file");
         }
         if (Files.isDirectory(model)) {
             inspectFolder(ModelOptions.checkpoint(model));
+        } else if (GgufFile.isOne(model)) {
+            inspectGguf(model);
         } else {
             inspectFile(model);
         }
+    }
+
+    /** Everything that the file says, whatever model it holds. */
+    private void inspectGguf(Path path) {
+        try (GgufFile file = GgufFile.open(path)) {
+            heading("metadata", path + ", GGUF version " + file.version());
+            Table metadata = new Table("ll");
+            file.metadata().forEach((key, value) -> metadata.row(key, shown(value)));
+            metadata.lines().forEach(System.out::println);
+            System.out.println();
+            Collection<GgufTensor> tensors = file.tensors().values();
+            if (!withoutTensors) {
+                heading("tensors", "innermost dimension last");
+                Table table = new Table("lllr");
+                tensors.forEach(tensor -> table.row(
+                        tensor.name(), tensor.type().name(), tensor.shape().toString(), number(tensor.bytes())));
+                table.lines().forEach(System.out::println);
+                System.out.println();
+            }
+            heading("sizes", "");
+            sizes(
+                    tensors.size(),
+                    tensors.stream()
+                            .mapToLong(tensor -> tensor.shape().elements())
+                            .sum(),
+                    tensors.stream().mapToLong(GgufTensor::bytes).sum());
+        }
+    }
+
+    /** One line, not too long. */
+    private static String shown(GgufValue value) {
+        String text = JsonText.quoted(value.toString());
+        return text.substring(1, text.length() - 1);
+    }
+
+    private static void sizes(long tensors, long elements, long bytes) {
+        new Table("lr")
+                .row("tensors", number(tensors))
+                .row("elements", number(elements))
+                .row("bytes", number(bytes))
+                .lines()
+                .forEach(System.out::println);
     }
 
     private void inspectFolder(Path folder) {
@@ -99,18 +146,12 @@ final class InspectCommand implements Runnable {
                 System.out.println();
             }
             heading("sizes", "");
-            new Table("lr")
-                    .row("tensors", number(tensors.size()))
-                    .row(
-                            "elements",
-                            number(tensors.stream()
-                                    .mapToLong(tensor -> tensor.shape().elements())
-                                    .sum()))
-                    .row(
-                            "bytes",
-                            number(tensors.stream().mapToLong(TensorInfo::bytes).sum()))
-                    .lines()
-                    .forEach(System.out::println);
+            sizes(
+                    tensors.size(),
+                    tensors.stream()
+                            .mapToLong(tensor -> tensor.shape().elements())
+                            .sum(),
+                    tensors.stream().mapToLong(TensorInfo::bytes).sum());
         }
     }
 

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
+import org.mamba4j.checkpoint.GgufFile;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.kernel.Workers;
 import org.mamba4j.model.ModelConfig;
@@ -21,8 +22,8 @@ final class ModelOptions {
             names = "--model",
             required = true,
             paramLabel = "DIR",
-            description =
-                    "Checkpoint folder as Hugging Face writes it, or a run's folder (its best checkpoint is taken).")
+            description = "Checkpoint folder as Hugging Face writes it, a run's folder (its best checkpoint is taken),"
+                    + " or a GGUF file.")
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private Path model;
 
@@ -99,22 +100,25 @@ final class ModelOptions {
         return engine == null ? Engine.preferred(device, precision) : engine;
     }
 
-    /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints. */
+    /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints; beside a file. */
     Path evaluations() {
-        return model.resolve("eval");
+        return Files.isDirectory(model) ? model.resolve("eval") : model.resolveSibling(model.getFileName() + ".eval");
     }
 
     /**
-     * The checkpoint that {@code folder} is, or the best one of the run that it is.
+     * The checkpoint or GGUF file that {@code folder} is, or the best checkpoint of the run that it is.
      *
-     * @throws UserError if it is neither
+     * @throws UserError if it is none of them
      */
     static Path checkpoint(Path folder) {
+        if (GgufFile.isOne(folder)) {
+            return folder;
+        }
         if (!Files.isDirectory(folder)) {
             throw new UserError(
                     Files.exists(folder)
                             ? folder + " is not a folder: give the checkpoint folder that holds "
-                                    + ModelConfig.FILE_NAME
+                                    + ModelConfig.FILE_NAME + ", or a GGUF file"
                             : "there is no folder " + folder + ": give a checkpoint folder, or train one first");
         }
         if (Files.exists(folder.resolve(ModelConfig.FILE_NAME))) {

@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
             MemoryCommand.class,
             BenchCommand.class,
             QuantizeCommand.class,
+            ConvertCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,
             CompletionCommand.class,
