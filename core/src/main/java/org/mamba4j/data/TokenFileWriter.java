@@ -9,11 +9,11 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.HexFormat;
 import org.mamba4j.Fingerprint;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.text.TokenReader;
 import org.mamba4j.text.Tokenizer;
 
 /**
@@ -24,6 +24,9 @@ import org.mamba4j.text.Tokenizer;
 final class TokenFileWriter {
     /** Documents above this size are tokenised piece by piece, cut where the tokenizer says that it does not matter. */
     static final int PIECE_BYTES = 16 << 20;
+
+    /** The greatest array. */
+    private static final int MOST_BYTES = Integer.MAX_VALUE - 64;
 
     private final Corpus corpus;
     private final Tokenizer tokenizer;
@@ -108,21 +111,13 @@ final class TokenFileWriter {
 
     private void add(Document document, FileChannel channel) throws IOException {
         long before = tokens;
-        long bytes = 0;
-        byte[] rest = new byte[0];
+        long bytes;
         try (InputStream in = document.open()) {
-            while (true) {
-                byte[] read = read(document, in, pieceBytes);
-                boolean last = read.length < pieceBytes;
-                bytes += read.length;
-                byte[] piece = rest.length == 0 ? read : join(document, rest, read);
-                int cut = last ? piece.length : tokenizer.splitPoint(piece, piece.length);
-                put(tokenizer.encode(cut == piece.length ? piece : Arrays.copyOf(piece, cut)), channel);
-                if (last) {
-                    break;
-                }
-                rest = Arrays.copyOfRange(piece, cut, piece.length);
+            TokenReader reader = new TokenReader(tokenizer, in, pieceBytes, MOST_BYTES);
+            while (!reader.isDone()) {
+                put(next(document, reader), channel);
             }
+            bytes = reader.bytesRead();
         }
         if (tokens > before) {
             if (documents.remaining() < TokenFile.DOCUMENT_BYTES) {
@@ -135,22 +130,18 @@ final class TokenFileWriter {
     }
 
     /** Errors of reading concern the document, those of writing the token file: they must not be mixed up. */
-    private static byte[] read(Document document, InputStream in, int count) {
+    private static int[] next(Document document, TokenReader reader) {
+        int[] ids;
         try {
-            return in.readNBytes(count);
+            ids = reader.next();
         } catch (IOException e) {
             throw document.unreadable(e);
         }
-    }
-
-    private static byte[] join(Document document, byte[] a, byte[] b) {
-        if ((long) a.length + b.length > Integer.MAX_VALUE - 64) {
+        if (reader.uncertainCuts() > 0) {
             throw new UserError(document.location() + " has 2 GiB without a place to cut it for the tokenizer: "
                     + "put line breaks into it or cut it into files");
         }
-        byte[] joined = Arrays.copyOf(a, a.length + b.length);
-        System.arraycopy(b, 0, joined, a.length, b.length);
-        return joined;
+        return ids;
     }
 
     static long nameHash(String name) {

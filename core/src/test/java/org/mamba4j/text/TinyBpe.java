@@ -12,7 +12,7 @@ import org.mamba4j.json.JsonText;
 /**
  * A small tokenizer.json for tests, learnt from a few sentences, whose parts can be replaced. Every part is JSON text.
  */
-final class TinyBpe {
+public final class TinyBpe {
     private static final String SAMPLE = """
             The quick brown fox jumps over the lazy dog. It's what they'd call a pangram; we'll see, don't you think?
             In 1999 and 2024 there were 365 days, 12 months and 52 weeks; the year 2000 had 366 of them!
@@ -32,7 +32,7 @@ final class TinyBpe {
     private final Map<String, Integer> vocab;
     private int nextId;
 
-    TinyBpe() {
+    public TinyBpe() {
         vocab = learn(merges);
         nextId = vocab.size();
         parts.put("version", "\"1.0\"");
@@ -118,7 +118,7 @@ final class TinyBpe {
         return json().getBytes(StandardCharsets.UTF_8);
     }
 
-    Tokenizer load() {
+    public Tokenizer load() {
         return TokenizerJson.read(bytes(), "tiny.json");
     }
 
