@@ -9,7 +9,7 @@ import org.mamba4j.text.StreamingDecoder;
 /**
  * Turns the bytes of one token after another into pieces of text. A piece never ends inside a character, and what might
  * be the beginning of a stop text is held back until it is known not to be. All pieces together are what decoding the
- * bytes at once gives (with U+FFFD for bytes that are not UTF-8), cut before the first stop text.
+ * bytes at once gives (with U+FFFD for bytes that are not UTF-8), cut before the stop text that is complete first.
  */
 final class StreamedText {
     private final List<byte[]> stops;
@@ -58,12 +58,22 @@ final class StreamedText {
         return text.toString();
     }
 
+    /**
+     * Where the stop text begins that is complete first, of two the longer one; -1 if none is. So what is cut does not depend
+     * on where tokens end, as it would if an earlier beginning counted more, which may come to nothing.
+     */
     private int firstStop() {
-        for (int start = 0; start < pending.length; start++) {
+        int none = pending.length;
+        for (int end = 1; end <= pending.length; end++) {
+            int first = none;
             for (byte[] stop : stops) {
-                if (matches(stop, start, stop.length)) {
-                    return start;
+                int start = end - stop.length;
+                if (start >= 0 && matches(stop, start, stop.length)) {
+                    first = Math.min(first, start);
                 }
+            }
+            if (first < none) {
+                return first;
             }
         }
         return -1;
