@@ -29,6 +29,9 @@ final class Failures {
 
     /** An exception while a command ran. */
     static int report(Throwable e, String... args) {
+        if (e instanceof Output.Closed) {
+            return Output.CLOSED_PIPE;
+        }
         boolean trace = Arrays.asList(args).contains(STACKTRACE);
         // Of a lost rank the message says all: what happened is another process's to tell.
         if (e instanceof UserError || e instanceof LostRankException) {

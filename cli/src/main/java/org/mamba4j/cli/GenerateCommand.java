@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
-import java.util.Set;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
 import org.mamba4j.inference.Generation;
 import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.Generator;
@@ -18,17 +20,23 @@ import picocli.CommandLine.Option;
 @Command(
         name = "generate",
         description = "Continue a text, as it comes; figures go to standard error.",
-        footer = {"", "Example:  ./mamba4j generate --model runs/demo --prompt 'public static ' --temperature 0.8"})
+        footer = {
+            "",
+            "Examples:  ./mamba4j generate --model runs/demo --prompt 'public static ' --temperature 0.8",
+            "           ./mamba4j generate --model runs/demo --prompt - --max-new-tokens 0 --state-out read.state < BOOK",
+            "           ./mamba4j generate --model runs/demo --state-in read.state --prompt 'And then '"
+        })
 final class GenerateCommand implements Runnable {
     @Mixin
     private final ModelOptions model = new ModelOptions();
 
     @Option(
             names = "--prompt",
-            required = true,
             paramLabel = "TEXT",
-            description = "The text to continue; - reads it, to the end and as it is, from standard input.")
-    private String prompt = "";
+            description =
+                    "The text to continue; - reads it, to the end and as it is, from standard input (default: none; needed without"
+                            + " --state-in).")
+    private @Nullable String prompt;
 
     @Option(names = "--echo", description = "Print the prompt before its continuation (default: false).")
     private boolean echo;
@@ -36,34 +44,31 @@ final class GenerateCommand implements Runnable {
     @Mixin
     private final GenerationArguments generation = new GenerationArguments();
 
+    @Mixin
+    private final StateOptions states = new StateOptions();
+
     @Override
     public void run() {
         GenerationOptions options = generation.toOptions();
+        if (prompt == null && !states.continues()) {
+            throw new UserError("there is nothing to continue: give --prompt TEXT or --state-in FILE");
+        }
         Tokenizer tokenizer = model.tokenizer();
         try (LanguageModel opened = model.open();
-                State state = opened.newState()) {
-            String text = prompt.equals("-") ? standardInput() : prompt;
+                State state = states.open(opened)) {
+            String text = "-".equals(prompt) ? standardInput() : Objects.requireNonNullElse(prompt, "");
             if (echo) {
-                show(text);
+                Output.show(text);
             }
-            int end = opened.config().eosTokenId();
             Generation result = new Generator(opened, tokenizer)
-                    .generate(
-                            state,
-                            text,
-                            options.withEndTokens(end < 0 ? Set.of() : Set.of(end)),
-                            GenerateCommand::show);
+                    .generate(state, text, options.withEndTokenOf(opened.config()), Output::show);
             if (Terminal.STDOUT.isInteractive()) {
                 System.out.println();
             }
             System.out.flush();
             System.err.println(Terminal.STDERR.dim(summary(result, options)));
+            states.save(state);
         }
-    }
-
-    private static void show(String piece) {
-        System.out.print(piece);
-        System.out.flush();
     }
 
     static String summary(Generation result, GenerationOptions options) {

@@ -8,7 +8,8 @@ import picocli.CommandLine;
  * The {@code mamba4j} command.
  *
  * <p>Exit codes: 0 done; 2 something that the user can put right (bad usage, {@link org.mamba4j.UserError}): one line
- * on standard error; 1 a failure of ours: one line and where its trace was written; 130 Ctrl-C.
+ * on standard error; 1 a failure of ours: one line and where its trace was written; 130 Ctrl-C; 141, and not
+ * a word, when nobody reads standard output any more.
  */
 public final class Main {
     private Main() {}

@@ -18,9 +18,14 @@ final class StatusLine implements AutoCloseable {
 
     /** @param fraction of the work done, in [0, 1] */
     void show(double fraction) {
+        show(Math.round(100 * fraction) + " %");
+    }
+
+    /** Says how far it is in words. */
+    void show(String progress) {
         long now = System.nanoTime();
         if (Terminal.STDERR.isInteractive() && (!shown || now - shownAt > INTERVAL_NANOS)) {
-            System.err.print(ERASE + what + " " + Math.round(100 * fraction) + " %");
+            System.err.print(ERASE + what + " " + progress);
             System.err.flush();
             shown = true;
             shownAt = now;

@@ -85,7 +85,7 @@ final class TokenizeCommand implements Runnable {
     }
 
     /** A token's bytes in quotes; those that are no printable character as hexadecimal digits. */
-    private static String visible(byte[] bytes) {
+    static String visible(byte[] bytes) {
         StringBuilder result = new StringBuilder("\"");
         String decoded = new String(bytes, StandardCharsets.UTF_8);
         boolean whole = Arrays.equals(decoded.getBytes(StandardCharsets.UTF_8), bytes);

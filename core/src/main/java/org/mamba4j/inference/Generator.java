@@ -23,10 +23,7 @@ public final class Generator {
      * @throws UserError if the tokenizer has ids that the model has no embedding for
      */
     public Generator(LanguageModel model, Tokenizer tokenizer) {
-        if (tokenizer.vocabSize() > model.vocabSize()) {
-            throw new UserError("the tokenizer has " + tokenizer.vocabSize() + " tokens but the model's vocabulary is "
-                    + model.vocabSize() + ": they do not belong together");
-        }
+        Requests.checkTokenizer(model, tokenizer);
         this.model = model;
         this.tokenizer = tokenizer;
     }

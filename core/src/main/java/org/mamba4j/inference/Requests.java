@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.mamba4j.UserError;
+import org.mamba4j.text.Tokenizer;
 
 /** What every engine does alike with what a {@link LanguageModel} is asked: refusing it, in the same words. */
 public final class Requests {
@@ -37,6 +38,14 @@ public final class Requests {
             throw new UserError(where + "token " + token + " at index " + index
                     + " is outside the model's vocabulary of " + vocabSize
                     + ": was the text encoded with this model's tokenizer?");
+        }
+    }
+
+    /** @throws UserError if the tokenizer has ids that the model has no embedding for */
+    static void checkTokenizer(LanguageModel model, Tokenizer tokenizer) {
+        if (tokenizer.vocabSize() > model.vocabSize()) {
+            throw new UserError("the tokenizer has " + tokenizer.vocabSize() + " tokens but the model's vocabulary is "
+                    + model.vocabSize() + ": they do not belong together");
         }
     }
 
