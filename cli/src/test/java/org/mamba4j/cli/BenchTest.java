@@ -108,6 +108,9 @@ class BenchTest {
         refused("wide", "scan", "--width", "wide");
         refused("bfloat16", "train", "--precision", "bfloat16");
         refused("--steps", "train", "--steps", "0");
+        refused("use --device cuda", "generate");
+        refused("--new 0", "generate", "--new", "0");
+        refused("--batch 0", "generate", "--device", "cuda:0", "--batch", "0");
     }
 
     private static void refused(String named, Object... words) {

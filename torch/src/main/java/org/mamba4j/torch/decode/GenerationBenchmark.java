@@ -2,7 +2,9 @@ package org.mamba4j.torch.decode;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -13,13 +15,19 @@ import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.SamplingOptions;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.Devices;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
+import org.mamba4j.torch.Torch;
+import org.mamba4j.torch.cuda.GpuMemory;
 import org.mamba4j.torch.kernel.Precision;
 
 /** Measures generation with weights as a new model has them; prompts of random tokens, read anew for each measurement. */
 public final class GenerationBenchmark {
     private static final int WARM_UP = 2;
+
+    /** Rounding to bfloat16 exchanges tokens whose logits are this near; any other token is some 4 standard deviations off. */
+    private static final double WRONG = 0.5;
 
     private GenerationBenchmark() {}
 
@@ -39,30 +47,44 @@ public final class GenerationBenchmark {
      * @param medianSeconds for prompts and all tokens
      * @param leastSeconds the shortest of them
      * @param promptSeconds median for prompts and the first token of each
-     * @param differentTokens of the first sequence: 1 says that something is wrong
-     * @param deviceBytes most memory of the GPU that was in use
+     * @param worstOff by how much a chosen token's logit lies below the greatest one where the parallel scan reads the same
+     *     tokens, at worst, in standard deviations of the logits; empty where tokens were drawn
+     * @param deviceBytes memory of the GPU that libtorch keeps in the end
      */
     public record Result(
-            double medianSeconds, double leastSeconds, double promptSeconds, int differentTokens, long deviceBytes) {}
+            double medianSeconds,
+            double leastSeconds,
+            double promptSeconds,
+            OptionalDouble worstOff,
+            long deviceBytes) {}
 
     /**
      * Generates and measures.
      *
      * @param device {@code cuda} or {@code cuda:N}
      * @throws org.mamba4j.UserError if there is no such device or its memory does not suffice
+     * @throws IllegalStateException if the tokens are wrong
      */
     public static Result run(MambaConfig config, String device, Precision precision, Work work) {
         Devices.check(device);
         Devices.use(device);
+        GpuMemory.releaseUnused();
         DecodeSizes sizes = new DecodeSizes(config, precision.type());
-        DecodeWeights weights = new DecodeWeights(sizes, device);
-        TensorScope.run(() -> fill(weights, sizes));
-        try (BatchGenerator generator = new BatchGenerator(DecodeModel.of(sizes, device, weights))) {
-            return measure(generator, work);
+        try {
+            return NoGrad.call(() -> TensorScope.call(() -> {
+                DecodeWeights weights = new DecodeWeights(sizes, device);
+                TensorScope.run(() -> fill(weights, sizes));
+                DecodeModel model = DecodeModel.of(sizes, device, weights);
+                try (BatchGenerator generator = new BatchGenerator(model)) {
+                    return measure(model, generator, work);
+                }
+            }));
+        } catch (RuntimeException e) {
+            throw Torch.translate("generation", e);
         }
     }
 
-    private static Result measure(BatchGenerator generator, Work work) {
+    private static Result measure(DecodeModel model, BatchGenerator generator, Work work) {
         int vocab = generator.config().vocabSize();
         Random random = new Random(1);
         List<int[]> prompts = Stream.generate(
@@ -71,19 +93,63 @@ public final class GenerationBenchmark {
                 .toList();
         GenerationOptions options =
                 GenerationOptions.DEFAULTS.withSampling(work.sampling).withMaxNewTokens(work.tokens);
-        int[] first = generator.generate(prompts, options).getFirst();
+        List<int[]> tokens = generator.generate(prompts, options);
+        OptionalDouble off = work.sampling.temperature() == 0
+                ? OptionalDouble.of(check(model, prompts, tokens))
+                : OptionalDouble.empty();
         double[] whole = seconds(generator, prompts, options, work.repeats);
+        long bytes = torch_cuda
+                .getAllocator()
+                .getDeviceStats(torch_cuda.current_device())
+                .reserved_bytes()
+                .current();
         double[] begun = seconds(generator, prompts, options.withMaxNewTokens(1), work.repeats);
-        return new Result(
-                whole[whole.length / 2],
-                whole[0],
-                begun[begun.length / 2],
-                (int) Arrays.stream(first).distinct().count(),
-                TensorScope.call(() -> torch_cuda
-                        .getAllocator()
-                        .getDeviceStats(torch_cuda.current_device())
-                        .reserved_bytes()
-                        .peak()));
+        return new Result(whole[whole.length / 2], whole[0], begun[begun.length / 2], off, bytes);
+    }
+
+    /** The worst of some sequences, the first and the last included. */
+    private static double check(DecodeModel model, List<int[]> prompts, List<int[]> tokens) {
+        int last = prompts.size() - 1;
+        double worst = IntStream.of(0, last / 3, last / 2, last)
+                .distinct()
+                .mapToDouble(b -> TensorScope.call(() -> off(model, prompts.get(b), tokens.get(b))))
+                .max()
+                .orElseThrow();
+        if (!(worst < WRONG)) {
+            throw new IllegalStateException("generated tokens are not those of the parallel scan: one lies " + worst
+                    + " standard deviations below the most likely");
+        }
+        return worst;
+    }
+
+    private static double off(DecodeModel model, int[] prompt, int[] tokens) {
+        int[] all =
+                IntStream.concat(Arrays.stream(prompt), Arrays.stream(tokens)).toArray();
+        try (DecodeState state = DecodeState.zeros(model.config(), model.device(), 1)) {
+            Tensor ids = Tensors.on(model.device(), Tensors.ofTokens(all, 0, 1, all.length - 1));
+            Tensor x = model.prompt().read(ids, Tensors.absent(), state).narrow(1, prompt.length - 1L, tokens.length);
+            float[] logits = Tensors.toFloats(
+                    model.prompt().logits(model.prompt().norm(x, model.config().nLayer())));
+            int vocab = model.config().vocabSize();
+            double worst = 0;
+            for (int i = 0; i < tokens.length; i++) {
+                worst = Math.max(worst, off(Arrays.copyOfRange(logits, i * vocab, (i + 1) * vocab), tokens[i]));
+            }
+            return worst;
+        }
+    }
+
+    private static double off(float[] logits, int token) {
+        double greatest = Double.NEGATIVE_INFINITY;
+        double sum = 0;
+        double squares = 0;
+        for (float logit : logits) {
+            greatest = Math.max(greatest, logit);
+            sum += logit;
+            squares += (double) logit * logit;
+        }
+        double mean = sum / logits.length;
+        return (greatest - logits[token]) / Math.sqrt(squares / logits.length - mean * mean);
     }
 
     /** In ascending order. */
