@@ -94,14 +94,16 @@ class Module:
         _cu("cuMemcpyDtoH_v2", out, address, size)
         return list(out)
 
-    def launch(self, name, grid, block, params, shared=0, cooperative=False, early=False):
+    def launch(self, name, grid, block, params, shared=0, cooperative=False, early=False, wide=False):
         import torch
         if name not in self.functions:
             f = ctypes.c_void_p()
             _cu("cuModuleGetFunction", ctypes.byref(f), self.handle, name.encode())
             self.functions[name] = f
-            if shared > 16 * 1024:                                   # static shared memory counts too
-                _cu("cuFuncSetAttribute", f, 8, shared)         # MAX_DYNAMIC_SHARED_SIZE_BYTES
+            if wide:                                                 # NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+                _cu("cuFuncSetAttribute", f, 14, 1)
+            if shared > 16 * 1024:                                   # static shared memory counts too; exactly 48 KB is no leave
+                _cu("cuFuncSetAttribute", f, 8, max(shared, 64 * 1024)) # MAX_DYNAMIC_SHARED_SIZE_BYTES
         if 0 in grid:
             return
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(params))

@@ -16,6 +16,9 @@ public final class CudaKernel {
     /** Up to 48 KB need no leave, but a kernel's static shared memory, which is not known here, counts too. */
     private static final int SHARED_WITHOUT_LEAVE = 16 * 1024;
 
+    /** Leave for exactly 48 KB counts as none, and then there is no room for static shared memory beside it. */
+    private static final int LEAST_LEAVE = 64 * 1024;
+
     private final MemorySegment function;
     private int allowedShared = SHARED_WITHOUT_LEAVE;
 
@@ -47,7 +50,7 @@ public final class CudaKernel {
 
     private synchronized void allow(int sharedBytes) {
         if (sharedBytes > allowedShared) {
-            Driver.allowSharedMemory(function, sharedBytes);
+            Driver.allowSharedMemory(function, Math.max(sharedBytes, LEAST_LEAVE));
             allowedShared = sharedBytes;
         }
     }
