@@ -11,6 +11,7 @@ import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.ConvInputs;
 import org.mamba4j.torch.kernel.CudaConv;
+import org.mamba4j.torch.kernel.CudaRmsNorm;
 import org.mamba4j.torch.kernel.CudaScan;
 import org.mamba4j.torch.kernel.ScanInputs;
 import org.mamba4j.torch.kernel.SequenceOutput;
@@ -46,20 +47,42 @@ final class Prompt {
      */
     Tensor read(Tensor ids, Tensor real, DecodeState state) {
         Tensor x = torch.embedding(weights.embedding, ids).to(ScalarType.Float); // (B, L, d)
-        for (int layer = 0; layer < sizes.config().nLayer(); layer++) {
-            int at = layer;
-            TensorScope.run(() -> block(x, real, state, at));
-        }
+        int layers = sizes.config().nLayer();
+        TensorScope.run(() -> {
+            Tensor normed = Tensors.emptyLike(x, sizes.type(), x.shape());
+            Tensor scale = Tensors.emptyLike(x, ScalarType.Float, rows(x).size(0));
+            fused(0).forward(rows(x), rows(normed), scale);
+            for (int layer = 0; layer < layers; layer++) {
+                int at = layer;
+                TensorScope.run(() -> {
+                    Tensor out = block(normed, real, state, at);
+                    if (at + 1 < layers) {
+                        fused(at + 1).forwardAdd(rows(x), rows(out), rows(x), rows(normed), scale);
+                    } else {
+                        x.add_(out);
+                    }
+                });
+            }
+        });
         return x;
     }
 
-    /** Adds what a layer's mixer makes of {@code x} to it. */
-    private void block(Tensor x, Tensor real, DecodeState state, int layer) {
+    private CudaRmsNorm fused(int layer) {
+        return new CudaRmsNorm(weights.norm.select(0, layer), sizes.config().normEpsilon());
+    }
+
+    /** (B, L, d) → (B L, d) */
+    private static Tensor rows(Tensor x) {
+        return x.flatten(0, 1);
+    }
+
+    /** What a layer's mixer makes of {@code normed}: (B, L, d) → (B, L, d). */
+    private Tensor block(Tensor normed, Tensor real, DecodeState state, int layer) {
         MambaConfig config = sizes.config();
         int inner = config.dInner();
         int rank = config.dtRank();
         int states = config.dState();
-        Tensor xz = linear(norm(x, layer), weights.inProj.select(0, layer), weights.inProjBias, layer); // (B, L, 2D)
+        Tensor xz = linear(normed, weights.inProj.select(0, layer), weights.inProjBias, layer); // (B, L, 2D)
         Tensor pads = Tensors.absent(); // (B, L, 1) bool
         if (real.defined()) {
             xz.mul_(real);
@@ -97,10 +120,8 @@ final class Prompt {
                                 .from(h),
                         true);
         h.copy_(scan.lastState());
-        x.add_(scan.y().matmul(weights.outProj.select(0, layer)));
-        if (weights.outProjBias.defined()) {
-            x.add_(weights.outProjBias.select(0, layer));
-        }
+        Tensor out = scan.y().matmul(weights.outProj.select(0, layer));
+        return weights.outProjBias.defined() ? out.add_(weights.outProjBias.select(0, layer)) : out;
     }
 
     /** The norm before block {@code layer}, or the final one, of {@code x} (…, d) float32, in the weights' type. */
