@@ -7,6 +7,7 @@ import java.util.Optional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.cuda.CapturedGraph;
@@ -52,9 +53,13 @@ final class PromptReader implements AutoCloseable {
         int length = rows.getFirst().length;
         boolean even = prompts.stream().allMatch(prompt -> prompt.length == length);
         Shape shape = new Shape(length, even);
+        int each = Math.min(length, Math.max(1, POSITIONS / prompts.size()));
         boolean known = recorded.filter(any -> any.shape().equals(shape)).isPresent();
-        if (!known && shape.equals(last) && (long) length * prompts.size() <= RECORDED) {
-            record(shape);
+        if (!known) {
+            requireMemory((long) each * prompts.size());
+            if (shape.equals(last) && (long) length * prompts.size() <= RECORDED) {
+                record(shape);
+            }
         }
         last = shape;
         state.reset();
@@ -64,12 +69,23 @@ final class PromptReader implements AutoCloseable {
             pass.get().graph().replay();
             return;
         }
-        int each = Math.max(1, POSITIONS / prompts.size());
         for (int from = 0; from < length; from += each) {
             int first = from;
             int count = Math.min(each, length - from);
             TensorScope.run(() -> pass(ids(rows, first, count), even));
         }
+    }
+
+    /** What a pass takes at its height: the residual stream, and a layer's activations. */
+    private void requireMemory(long positions) {
+        MambaConfig config = model.config();
+        int element = model.sizes().bytes();
+        long stream = (long) config.dModel() * (Float.BYTES + 2 * element);
+        long layer = (6L * config.dInner() + model.sizes().selectRow()) * element;
+        DeviceMemory.require(
+                "reading " + positions + " tokens of " + state.batch() + " prompts at once",
+                positions * (stream + layer),
+                "use a smaller batch");
     }
 
     private void record(Shape shape) {
