@@ -1,9 +1,8 @@
-"""Checks and times the kernels of generation against a plain decoder in PyTorch.
+"""Checks and times the generation of one sequence against a plain decoder in PyTorch; generate_batch.py has the rest.
 
     python3 dev/gpu/generate.py build            compile every variant (needs no GPU)
     python3 dev/gpu/generate.py check            one sequence, several sizes: hidden, states, tokens
-    python3 dev/gpu/generate.py batch            a step of many sequences
-    python3 dev/gpu/generate.py batchtime        microseconds of its parts
+    python3 dev/gpu/generate.py sanitize         small shapes once, for compute-sanitizer
     python3 dev/gpu/generate.py token            microseconds a token at batch 1, for variants of the kernel's geometry
 """
 import argparse
@@ -95,13 +94,13 @@ class Packed:
         self.norm = m.norm.contiguous()
 
 
-def geometry(d, bf16, N=N, K=K, sms=132, warps=12, stage=None, stages=99, spread=256, group=8, pause=0):
+def geometry(d, bf16, N=N, K=K, sms=132, warps=12, stage=None, stages=99, spread=256, group=8):
     """Options of decode_tokens for a model of width d."""
     D, R, size = 2 * d, -(-d // 16), 2 if bf16 else 4
     channels, row = -(-D // sms), d * size
     small = channels * (-(-(R + 2 * N) // 8) * 8 * size + -(-R // 8) * 8 * size + 4 * (-(-(K + 3) // 4) * 4 + -(-N // 4) * 4))
     stage = stage or max(-(-small // 128) * 128, row * max(1, min(channels, 18432 // row)))
-    return dict(MODEL=d, INNER=D, STATES=N, RANK=R, CONV_W=K, CHANNELS=channels, WARPS=warps, STAGE_BYTES=stage, SPREAD=spread, RESIDUAL_GROUP=group, PAUSE=pause,
+    return dict(MODEL=d, INNER=D, STATES=N, RANK=R, CONV_W=K, CHANNELS=channels, WARPS=warps, STAGE_BYTES=stage, SPREAD=spread, RESIDUAL_GROUP=group,
                 STAGES=min(stages, 64, (221 * 1024 - 8 * d) // stage), IO_BF16=bf16)
 
 
@@ -112,7 +111,7 @@ class Single:
         m, self.p = packed.m, packed
         o = geometry(m.d, m.bf16, m.N, m.K, torch.cuda.get_device_properties(0).multi_processor_count, **more)
         self.shared = o["STAGE_BYTES"] * o["STAGES"]
-        self.geometry = "channels %(CHANNELS)d warps %(WARPS)d stages %(STAGES)d x %(STAGE_BYTES)d spread %(SPREAD)d/%(RESIDUAL_GROUP)d pause %(PAUSE)d" % o
+        self.geometry = "channels %(CHANNELS)d warps %(WARPS)d stages %(STAGES)d x %(STAGE_BYTES)d spread %(SPREAD)d/%(RESIDUAL_GROUP)d" % o
         self.module = Module.of("decode_tokens", **o)
         self.blocks, self.threads = -(-m.D // o["CHANNELS"]), 32 * (o["WARPS"] + 1)
         self.conv, self.h = m.states(1)
@@ -197,8 +196,9 @@ def time_token(s, steps=100, choose=1):
 
 def variants(d):
     if d <= 768:
-        return [dict(spread=s, group=g) for s, g in ((16, 4), (64, 4), (128, 4), (256, 4), (256, 8), (256, 16), (512, 16), (1024, 16))]
-    return [dict(warps=8, stage=24576, spread=s, group=g) for s, g in ((64, 4), (256, 8), (256, 16))] + [dict(warps=15, stage=24576)]
+        return [dict(spread=s, group=g) for s, g in ((64, 4), (256, 4), (256, 8), (256, 16))]
+    return ([dict(warps=w, stage=24576, spread=256, group=16) for w in (8, 12, 15)] + [dict(warps=8, stage=24576, spread=512, group=g) for g in (16, 32)]
+            + [dict(warps=w, stage=32768, spread=256, group=16) for w in (8, 12)] + [dict(warps=8, stage=32768, spread=512, group=32)])
 
 
 def token(sizes):
@@ -208,145 +208,6 @@ def token(sizes):
             s = Single(p, **v)
             all_, blocks = time_token(s), time_token(s, choose=0)
             print(f"d {d} layers {layers} {s.geometry}: {all_:.1f} us a token ({1e6 / all_:.0f}/s), without head {blocks:.1f}", flush=True)
-
-
-class BatchParams(ctypes.Structure):
-    _fields_ = ([(n, ctypes.c_void_p) for n in "tokens embedding residual norm normed hidden xz channel conv h u select dtProj y".split()]
-                + [("batch", ctypes.c_int), ("epsilon", ctypes.c_float)])
-
-
-class SelectParams(ctypes.Structure):
-    _fields_ = [(n, ctypes.c_void_p) for n in "u weight select".split()] + [("batch", ctypes.c_int)]
-
-
-def fill(p, **values):
-    for name, t in values.items():
-        setattr(p, name, t.data_ptr() if hasattr(t, "data_ptr") else t)
-    return p
-
-
-def batch_options(d, bf16=1, N=N, K=K):
-    return dict(MODEL=d, INNER=2 * d, STATES=N, RANK=-(-d // 16), CONV_W=K, IO_BF16=bf16)
-
-
-class Batch:
-    """A step of many sequences; `own`: x_proj by decode_select, and kernels that begin before the one before them has ended."""
-
-    def __init__(self, packed, batch, own=True, sequences=8):
-        m, self.p, self.batch, self.own, self.sequences = packed.m, packed, batch, own, sequences
-        self.m, o = m, batch_options(m.d, m.bf16, m.N, m.K)
-        self.module = Module.of("decode_batch", SEQUENCES=sequences, **o)
-        self.conv_channels, = self.module.ints("decode_conv_channels", 1)
-        if own:
-            self.product = Module.of("decode_select", **o)
-            self.shared, = self.product.ints("decode_select_shared", 1)
-        t, S = packed.embedding.dtype, packed.x_proj.shape[2]
-        new = lambda *s, dtype=t: torch.full(s, float("nan"), device="cuda", dtype=dtype)
-        self.conv, self.h = m.states(batch)
-        self.tokens = torch.zeros(batch, device="cuda", dtype=torch.int32)
-        self.residual, self.hidden = new(batch, m.d, dtype=torch.float32), new(batch, m.d, dtype=torch.float32)
-        self.normed, self.xz, self.u, self.select, self.y = new(batch, m.d), new(batch, 2 * m.D), new(batch, m.D), new(batch, S), new(batch, m.D)
-        self.logits = new(batch, m.V)
-
-    def blocks(self):
-        m, k, n = self.m, self.p, self.batch
-
-        def norm(layer):
-            p = fill(BatchParams(), embedding=k.embedding, residual=self.residual, norm=k.norm[layer], normed=self.normed, batch=n, epsilon=1e-5)
-            if layer == 0:
-                fill(p, tokens=self.tokens)
-            if layer == m.layers:
-                fill(p, hidden=self.hidden)
-            self.module.launch("decode_norm", (n, 1, 1), 256, p)
-
-        norm(0)
-        for l in range(m.layers):
-            p = fill(BatchParams(), xz=self.xz, channel=k.channel[l], conv=self.conv[l], h=self.h[l], u=self.u, select=self.select,
-                     dtProj=k.dt_proj[l], y=self.y, batch=n)
-            torch.mm(self.normed, k.in_proj[l].T, out=self.xz)
-            self.module.launch("decode_conv", (-(-m.D // self.conv_channels), n, 1), 128, p)
-            if self.own:
-                self.product.launch("decode_select", (self.select.shape[1] // 8, -(-n // 16), 1), 256,
-                                    fill(SelectParams(), u=self.u, weight=k.x_proj[l], select=self.select, batch=n), self.shared, early=True)
-            else:
-                torch.mm(self.u, k.x_proj[l], out=self.select)
-            self.module.launch("decode_state", (-(-m.D // 64), -(-n // self.sequences), 1), 256, p, early=self.own)
-            if m.bf16:
-                torch.ops.aten.addmm.dtype_out(self.residual, self.y, k.out_proj[l], torch.float32, out=self.residual)
-            else:
-                self.residual.addmm_(self.y, k.out_proj[l])
-            norm(l + 1)
-
-    def head(self):
-        torch.mm(self.normed, self.p.embedding.T, out=self.logits)
-
-
-def graph_time(f, replays=10):
-    s = torch.cuda.Stream()
-    with torch.cuda.stream(s):
-        f()
-    torch.cuda.synchronize()
-    g = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(g):
-        f()
-    best = 1e9
-    for _ in range(4):
-        a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        g.replay()
-        a.record()
-        for _ in range(replays):
-            g.replay()
-        b.record()
-        torch.cuda.synchronize()
-        best = min(best, a.elapsed_time(b) * 1e3 / replays)
-    return best
-
-
-def check_batch(d, layers, V, batch, bf16=1, **more):
-    m = Model(d, layers, V, bf16)
-    b = Batch(Packed(m), batch, **more)
-    conv, h = m.states(batch)
-    for i in range(4):
-        ids = torch.randint(0, V, (batch,), device="cuda")
-        hidden = m.step(ids, conv, h)
-        b.tokens.copy_(ids)
-        b.blocks()
-    torch.cuda.synchronize()
-    errors = [((got - want).norm() / want.norm()).item() for got, want in ((b.hidden, hidden), (b.conv, conv), (b.h, h))]
-    rows = ((b.hidden - hidden).norm(dim=1) / hidden.norm(dim=1)).max().item()
-    good = all(e < (2e-2 if bf16 else 2e-5) for e in errors) and rows < (4e-2 if bf16 else 1e-4)
-    print(f"batch {batch} d {d} bf16 {bf16} {more}: hidden, conv, h {' '.join('%.1e' % e for e in errors)}, worst row {rows:.1e} {'ok' if good else 'WRONG'}", flush=True)
-    return good
-
-
-def batch_check():
-    good = True
-    for n in (1, 16, 17, 128, 300):
-        good &= check_batch(768, 3, 1000, n)
-    good &= check_batch(768, 3, 1000, 33, own=False)
-    good &= check_batch(384, 3, 1000, 70)
-    good &= check_batch(96, 2, 1000, 7, bf16=0, own=False)
-    return good
-
-
-def batch_time():
-    p = Packed(Model(768, 24, 50280))
-    for v in (dict(own=False), dict(sequences=16), dict(), dict(sequences=4)):
-        try:
-            b = Batch(p, 128, **v)
-            print(f"d 768 layers 24 batch 128 {v}: blocks {graph_time(b.blocks):.0f} us, head {graph_time(b.head):.0f} us", flush=True)
-        except Exception as e:
-            print(v, str(e)[:300], flush=True)
-    b = Batch(p, 128)
-    b.blocks()
-    torch.cuda.synchronize()
-    from torch.profiler import profile, ProfilerActivity
-    with profile(activities=[ProfilerActivity.CUDA]) as prof:
-        b.blocks()
-        torch.cuda.synchronize()
-    for e in prof.key_averages():
-        if e.device_time > 0:
-            print("   %-40s %4d x %.2f us" % (e.key[:40], e.count, e.device_time))
 
 
 CHECKS = [(64, 2, 256, 1), (768, 4, 50280, 1), (384, 3, 256, 1), (96, 2, 300, 0), (768, 2, 1000, 0), (2048, 2, 5000, 1)]
@@ -363,7 +224,7 @@ def build():
 
 if __name__ == "__main__":
     a = argparse.ArgumentParser()
-    a.add_argument("what", nargs="+", choices=["build", "check", "token", "batch", "batchtime"])
+    a.add_argument("what", nargs="+", choices=["build", "check", "sanitize", "token"])
     a.add_argument("--small", action="store_true")
     a = a.parse_args()
     good = True
@@ -375,10 +236,8 @@ if __name__ == "__main__":
             for shape in CHECKS:
                 good &= check_single(*shape)
             good &= check_single(128, 2, 256, 1, N=64, K=3)
-        elif what == "batch":
-            good &= batch_check()
-        elif what == "batchtime":
-            batch_time()
+        elif what == "sanitize":
+            good = check_single(64, 1, 256, 1, steps=10) & check_single(96, 1, 300, 0, steps=10)
         else:
             token([(768, 24, 50280)] if a.small else [(768, 24, 50280), (2048, 48, 50280)])
         print(f"{what}: {'done' if good else 'FAILED'} in {time.time() - begin:.0f} s", flush=True)

@@ -38,7 +38,7 @@ final class BatchStep implements AutoCloseable {
     private final DecodeState state;
     private final Chooser chooser;
     private final KernelModule module;
-    private final Optional<SelectProduct> product;
+    private final Optional<MixerKernels> mixer;
     private final int batch;
     private final List<Tensor> owned = new ArrayList<>();
     private final Tensor residual; // (B, d) float32
@@ -61,14 +61,22 @@ final class BatchStep implements AutoCloseable {
         this.batch = state.batch();
         MambaConfig config = sizes.config();
         this.module = KernelModule.load(BatchStep.class, "decode_batch.cu", sizes.options("-DSEQUENCES=" + SEQUENCES));
-        this.product = SelectProduct.supports(sizes) ? Optional.of(new SelectProduct(sizes)) : Optional.empty();
         ScalarType type = sizes.type();
+        DeviceMemory.require(
+                "the activations of " + batch + " sequences",
+                batch
+                        * (config.dModel() * (Float.BYTES + (long) sizes.bytes())
+                                + (4L * config.dInner() + sizes.selectRow()) * sizes.bytes()),
+                "use a smaller batch");
         this.residual = own(DeviceMemory.zeros(device, ScalarType.Float, batch, config.dModel()));
         this.normed = own(DeviceMemory.zeros(device, type, batch, config.dModel()));
         this.xz = own(DeviceMemory.zeros(device, type, batch, 2L * config.dInner()));
         this.u = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
         this.select = own(DeviceMemory.zeros(device, type, batch, sizes.selectRow()));
         this.y = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
+        this.mixer = MixerKernels.supports(sizes)
+                ? Optional.of(new MixerKernels(weights, sizes, state, new MixerKernels.Activations(xz, u, select, y)))
+                : Optional.empty();
         CapturedGraph.rehearse(this::step);
         this.graph = CapturedGraph.record(this::step);
     }
@@ -108,18 +116,11 @@ final class BatchStep implements AutoCloseable {
         if (weights.inProjBias.defined()) {
             xz.add_(weights.inProjBias.select(0, layer));
         }
-        int channels = sizes.config().dInner();
-        int across = Math.ceilDiv(channels, module.ints("decode_conv_channels")[0]);
-        launch("decode_conv", LaunchShape.grid(across, batch, 1, CONV_THREADS), layer, false);
-        LaunchShape states = LaunchShape.grid(
-                Math.ceilDiv(channels, CHANNELS_PER_BLOCK), Math.ceilDiv(batch, SEQUENCES), 1, THREADS);
-        if (product.isPresent()) {
-            product.get().launch(u, weights.xProj.select(0, layer), select);
-            states = states.starting(LaunchShape.Start.EARLY);
+        if (mixer.isPresent()) {
+            mixer.get().launch(layer);
         } else {
-            torch.mm_out(select, u, weights.xProj.select(0, layer));
+            mix(layer);
         }
-        launch("decode_state", states, layer, false);
         Tensor matrix = weights.outProj.select(0, layer);
         if (sizes.type() == ScalarType.Float) {
             residual.addmm_(y, matrix);
@@ -129,6 +130,17 @@ final class BatchStep implements AutoCloseable {
         if (weights.outProjBias.defined()) {
             residual.add_(weights.outProjBias.select(0, layer));
         }
+    }
+
+    /** From xz to y, for any sizes. */
+    private void mix(int layer) {
+        int channels = sizes.config().dInner();
+        int across = Math.ceilDiv(channels, module.ints("decode_conv_channels")[0]);
+        launch("decode_conv", LaunchShape.grid(across, batch, 1, CONV_THREADS), layer, false);
+        torch.mm_out(select, u, weights.xProj.select(0, layer));
+        LaunchShape states = LaunchShape.grid(
+                Math.ceilDiv(channels, CHANNELS_PER_BLOCK), Math.ceilDiv(batch, SEQUENCES), 1, THREADS);
+        launch("decode_state", states, layer, false);
     }
 
     private void norm(int layer, boolean embed) {

@@ -29,6 +29,7 @@ final class TokenKernel implements AutoCloseable {
     private static final int MOST_STAGES = 64;
     private static final int SPREAD = 256;
     private static final int GROUP = 8;
+    private static final int GROUP_OF_WIDE = 16;
 
     /** What is done with a step's output; the numbers are the kernel's. */
     enum Head {
@@ -65,14 +66,15 @@ final class TokenKernel implements AutoCloseable {
                 "decode_tokens.cu",
                 sizes.options(
                         "-DSPREAD=" + SPREAD,
-                        "-DRESIDUAL_GROUP=" + GROUP,
+                        "-DRESIDUAL_GROUP=" + geometry.group,
                         "-DCHANNELS=" + geometry.channels,
                         "-DWARPS=" + geometry.warps,
                         "-DSTAGE_BYTES=" + geometry.stageBytes,
                         "-DSTAGES=" + geometry.stages));
         MambaConfig config = sizes.config();
         this.selectSums = DeviceMemory.zeros(device, ScalarType.Long, SPREAD, config.xProjSize());
-        this.residualSums = DeviceMemory.zeros(device, ScalarType.Long, SPREAD, Math.ceilDiv(config.dModel(), GROUP));
+        this.residualSums =
+                DeviceMemory.zeros(device, ScalarType.Long, SPREAD, Math.ceilDiv(config.dModel(), geometry.group));
         this.best = DeviceMemory.zeros(device, ScalarType.Long, geometry.blocks);
         this.result = DeviceMemory.zeros(device, ScalarType.Int, 2);
     }
@@ -161,8 +163,9 @@ final class TokenKernel implements AutoCloseable {
      * @param warps of a block that compute
      * @param stageBytes of a buffer that weights are copied to
      * @param stages such buffers
+     * @param group of the residual's sums that lie next to each other
      */
-    private record Geometry(int channels, int blocks, int warps, int stageBytes, int stages) {
+    private record Geometry(int channels, int blocks, int warps, int stageBytes, int stages, int group) {
         static Geometry of(DecodeSizes sizes) {
             cudaDeviceProp device = torch_cuda.getCurrentDeviceProperties();
             int inner = sizes.config().dInner();
@@ -173,8 +176,14 @@ final class TokenKernel implements AutoCloseable {
             int rest = 6 * 1024 + 2 * Float.BYTES * sizes.config().dModel();
             int shared = Math.toIntExact(device.sharedMemPerBlockOptin()) - rest;
             int blocks = Math.ceilDiv(inner, channels);
-            int warps = sizes.config().dModel() > WIDE ? WARPS_OF_WIDE : WARPS;
-            return new Geometry(channels, blocks, warps, stage, Math.min(MOST_STAGES, shared / stage));
+            boolean wide = sizes.config().dModel() > WIDE;
+            return new Geometry(
+                    channels,
+                    blocks,
+                    wide ? WARPS_OF_WIDE : WARPS,
+                    stage,
+                    Math.min(MOST_STAGES, shared / stage),
+                    wide ? GROUP_OF_WIDE : GROUP);
         }
 
         /** What a stage holds of x_proj, dt_proj and the small parameters of a block's channels. */

@@ -211,19 +211,52 @@ __device__ int draw(const ChooseParams &p, const Row &row, u64 random, u64 *hist
     return choice;
 }
 
+// Larger is better: the logit, then the smaller index.
+__device__ __forceinline__ u64 candidate(float logit, int index) { return (u64) ordered(logit) << 32 | (u32) ~index; }
+
+// The best candidate of this thread's tokens; `bad` where a logit is NaN or infinite. Several loads are under way at a time.
+__device__ u64 most_likely(const io_t *logits, int vocab, bool &bad) {
+    constexpr int AT_ONCE = 4, TURN = THREADS * 8;
+    float best = -__int_as_float(0x7f800000);
+    int index = threadIdx.x * 8;
+    for (int i = index; i < vocab; i += AT_ONCE * TURN) {
+        Packed8 packed[AT_ONCE];
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; k++)
+            if (i + k * TURN < vocab) packed[k] = load8_if<true>(logits + i + k * TURN, 8, true);
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; k++) {
+            if (i + k * TURN >= vocab) continue;
+            float v[8];
+            unpack(packed[k], v);
+#pragma unroll
+            for (int j = 0; j < 8; j++) {
+                const int at = i + k * TURN + j;
+                if (at >= vocab) continue;
+                bad |= !(fabsf(v[j]) < __int_as_float(0x7f800000)) && v[j] != -__int_as_float(0x7f800000);
+                if (v[j] > best) best = v[j], index = at;
+            }
+        }
+    }
+    return index < vocab ? candidate(best, index) : 0;
+}
+
 extern "C" __global__ __launch_bounds__(THREADS) void decode_choose(const __grid_constant__ ChooseParams p) {
     __shared__ u64 bests[WARPS], histogram[256];
     const int b = blockIdx.x, t = threadIdx.x, lane = t % 32, warp = t / 32;
     __shared__ float leasts[WARPS];
     Row row = {p.logits + b * p.row, p.vocab, 0.f, 0.f, 0.f};
     float smallest = __int_as_float(0x7f800000);
-    u64 best = 0;                                   // logit, then the smaller index
+    u64 best = 0;
     bool bad = false;
-    each(row, [&](int index, float logit) {
-        bad |= !(fabsf(logit) < __int_as_float(0x7f800000)) && logit != -__int_as_float(0x7f800000);
-        best = max(best, (u64) ordered(logit) << 32 | (u32) ~index);
-        if (logit > -__int_as_float(0x7f800000)) smallest = fminf(smallest, logit);
-    });
+    if (p.temperature > 0.f)
+        each(row, [&](int index, float logit) {
+            bad |= !(fabsf(logit) < __int_as_float(0x7f800000)) && logit != -__int_as_float(0x7f800000);
+            best = max(best, candidate(logit, index));
+            if (logit > -__int_as_float(0x7f800000)) smallest = fminf(smallest, logit);
+        });
+    else
+        best = most_likely(row.logits, row.vocab, bad);
 #pragma unroll
     for (int i = 16; i; i /= 2) {
         best = max(best, __shfl_xor_sync(0xffffffffu, best, i));

@@ -1,0 +1,285 @@
+"""Checks and times a step of many sequences, and its kernels one by one, against a plain decoder in PyTorch.
+
+    python3 dev/gpu/generate_batch.py build      compile every variant (needs no GPU)
+    python3 dev/gpu/generate_batch.py check      hidden output, states and choices, several sizes
+    python3 dev/gpu/generate_batch.py time       microseconds of a step, its blocks, head, choice and kernels
+    python3 dev/gpu/generate_batch.py once       two steps of three layers, for ncu
+    python3 dev/gpu/generate_batch.py sanitize   a few small shapes once, for compute-sanitizer
+"""
+import argparse
+import ctypes
+import sys
+import time
+
+from loader import Module, compile_cubin
+
+if "build" not in sys.argv:
+    import torch
+    from generate import Model, Packed
+
+N, K = 16, 4
+
+
+class BatchParams(ctypes.Structure):
+    _fields_ = ([(n, ctypes.c_void_p) for n in "tokens embedding residual norm normed hidden xz channel conv h u select dtProj y".split()]
+                + [("batch", ctypes.c_int), ("epsilon", ctypes.c_float)])
+
+
+class SelectParams(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in "xz weight channel conv u select".split()] + [("batch", ctypes.c_int)]
+
+
+class StateParams(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in "u xz select dtProj channel h y".split()] + [("batch", ctypes.c_int)]
+
+
+class ChooseParams(ctypes.Structure):
+    _fields_ = ([(n, ctypes.c_void_p) for n in "logits tokens record position done bad stop seeds".split()] + [("row", ctypes.c_int64)]
+                + [(n, ctypes.c_int) for n in "batch vocab stops topK".split()] + [(n, ctypes.c_float) for n in "temperature topP minP".split()])
+
+
+def fill(p, **values):
+    for name, t in values.items():
+        setattr(p, name, t.data_ptr() if hasattr(t, "data_ptr") else t)
+    return p
+
+
+def batch_options(d, bf16=1, N=N, K=K):
+    return dict(MODEL=d, INNER=2 * d, STATES=N, RANK=-(-d // 16), CONV_W=K, IO_BF16=bf16)
+
+
+class Batch:
+    """A step of many sequences; `mix`: convolution and states by decode_select and decode_state, each in one kernel."""
+
+    def __init__(self, packed, batch, mix=True, early=True, cluster=8, columns=False):
+        m, self.p, self.batch, self.mix, self.early = packed.m, packed, batch, mix, early
+        self.m, o = m, batch_options(m.d, m.bf16, m.N, m.K)
+        self.cluster = cluster
+        self.module = Module.of("decode_batch", SEQUENCES=8, **o)
+        self.choose_module = Module.of("decode_choose", IO_BF16=m.bf16)
+        self.conv_channels, = self.module.ints("decode_conv_channels", 1)
+        if mix:
+            self.selecting = Module.of("decode_select", CLUSTER=cluster, **o)
+            self.stating = Module.of("decode_state", **o)
+            self.select_shared, = self.selecting.ints("decode_select_shared", 1)
+            self.state_shared, = self.stating.ints("decode_state_shared", 1)
+        t, S = packed.embedding.dtype, packed.x_proj.shape[2]
+        new = lambda *s, dtype=t: torch.full(s, float("nan"), device="cuda", dtype=dtype)
+        self.out_proj = [w.t().contiguous().t() for w in packed.out_proj] if columns else packed.out_proj
+        self.conv, self.h = m.states(batch)
+        self.tokens = torch.zeros(batch, device="cuda", dtype=torch.int32)
+        self.residual, self.hidden = new(batch, m.d, dtype=torch.float32), new(batch, m.d, dtype=torch.float32)
+        self.normed, self.xz, self.u, self.select, self.y = new(batch, m.d), new(batch, 2 * m.D), new(batch, m.D), new(batch, S), new(batch, m.D)
+        self.logits = torch.zeros(batch, -(-m.V // 8) * 8, device="cuda", dtype=t)
+        z = lambda *s, dtype=torch.int32: torch.zeros(*s, device="cuda", dtype=dtype)
+        self.record, self.position, self.done, self.bad, self.seeds = z(4096, batch), z(batch), z(batch), z(1), z(batch, dtype=torch.int64)
+
+    def norm(self, layer):
+        m, k = self.m, self.p
+        p = fill(BatchParams(), embedding=k.embedding, residual=self.residual, norm=k.norm[layer], normed=self.normed, batch=self.batch, epsilon=1e-5)
+        if layer == 0:
+            fill(p, tokens=self.tokens)
+        if layer == m.layers:
+            fill(p, hidden=self.hidden)
+        self.module.launch("decode_norm", (self.batch, 1, 1), 256, p, early=self.early and layer > 0)
+
+    def in_proj(self, l):
+        torch.mm(self.normed, self.p.in_proj[l].T, out=self.xz)
+
+    def selects(self, l):
+        k = self.p
+        p = fill(SelectParams(), xz=self.xz, weight=k.x_proj[l], channel=k.channel[l], conv=self.conv[l], u=self.u, select=self.select, batch=self.batch)
+        self.selecting.launch("decode_select", (self.cluster, -(-self.batch // 16), 1), 256, p, self.select_shared, early=self.early)
+
+    def states(self, l):
+        k = self.p
+        p = fill(StateParams(), u=self.u, xz=self.xz, select=self.select, dtProj=k.dt_proj[l], channel=k.channel[l], h=self.h[l], y=self.y, batch=self.batch)
+        self.stating.launch("decode_state", (self.m.D // 64, -(-self.batch // 8), 1), 256, p, self.state_shared, early=self.early)
+
+    def plain(self, l):
+        m, k, n = self.m, self.p, self.batch
+        p = fill(BatchParams(), xz=self.xz, channel=k.channel[l], conv=self.conv[l], h=self.h[l], u=self.u, select=self.select,
+                 dtProj=k.dt_proj[l], y=self.y, batch=n)
+        self.module.launch("decode_conv", (-(-m.D // self.conv_channels), n, 1), 128, p)
+        torch.mm(self.u, k.x_proj[l], out=self.select)
+        self.module.launch("decode_state", (-(-m.D // 64), -(-n // 8), 1), 256, p)
+
+    def out(self, l):
+        if self.m.bf16:
+            torch.ops.aten.addmm.dtype_out(self.residual, self.y, self.out_proj[l], torch.float32, out=self.residual)
+        else:
+            self.residual.addmm_(self.y, self.out_proj[l])
+
+    def blocks(self):
+        self.norm(0)
+        for l in range(self.m.layers):
+            self.in_proj(l)
+            if self.mix:
+                self.selects(l)
+                self.states(l)
+            else:
+                self.plain(l)
+            self.out(l)
+            self.norm(l + 1)
+
+    def head(self):
+        torch.mm(self.normed, self.p.embedding.T, out=self.logits[:, :self.m.V] if self.m.V % 8 else self.logits)
+
+    def choose(self):
+        p = fill(ChooseParams(), logits=self.logits, tokens=self.tokens, record=self.record, position=self.position, done=self.done, bad=self.bad,
+                 seeds=self.seeds, row=self.logits.shape[1], batch=self.batch, vocab=self.m.V)
+        self.choose_module.launch("decode_choose", (self.batch, 1, 1), 512, p)
+
+    def step(self):
+        self.blocks()
+        self.head()
+        self.choose()
+
+
+def graph_time(f, replays=10):
+    s = torch.cuda.Stream()
+    with torch.cuda.stream(s):
+        f()
+    torch.cuda.synchronize()
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        f()
+    best = 1e9
+    for _ in range(4):
+        a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        g.replay()
+        a.record()
+        for _ in range(replays):
+            g.replay()
+        b.record()
+        torch.cuda.synchronize()
+        best = min(best, a.elapsed_time(b) * 1e3 / replays)
+    return best
+
+
+def check_batch(d, layers, V, batch, bf16=1, N=N, steps=4, **more):
+    m = Model(d, layers, V, bf16, N=N)
+    b = Batch(Packed(m), batch, **more)
+    conv, h = m.states(batch)
+    chosen = True
+    for i in range(steps):
+        ids = torch.randint(0, V, (batch,), device="cuda")
+        hidden = m.step(ids, conv, h)
+        b.tokens.copy_(ids)
+        b.step()
+        chosen &= bool((b.logits[:, :V].max(1).values == b.logits.gather(1, b.tokens.long()[:, None])[:, 0]).all())
+        chosen &= bool((b.tokens == b.logits[:, :V].float().argmax(1)).all()) if not bf16 else True
+    torch.cuda.synchronize()
+    errors = [((got - want).norm() / want.norm()).item() for got, want in ((b.hidden, hidden), (b.conv, conv), (b.h, h))]
+    rows = ((b.hidden - hidden).norm(dim=1) / hidden.norm(dim=1)).max().item()
+    good = all(e < (2e-2 if bf16 else 2e-5) for e in errors) and rows < (4e-2 if bf16 else 1e-4) and chosen and int(b.bad) == 0
+    print(f"batch {batch} d {d} N {N} bf16 {bf16} {more}: hidden, conv, h {' '.join('%.1e' % e for e in errors)}, worst row {rows:.1e}, chosen {chosen} "
+          f"{'ok' if good else 'WRONG'}", flush=True)
+    return good
+
+
+CHECKS = [dict(d=768, layers=3, V=1000, batch=n) for n in (1, 7, 8, 16, 17, 128, 300)] + [
+    dict(d=768, layers=3, V=1000, batch=128, early=False),
+    dict(d=768, layers=3, V=1000, batch=33, mix=False), dict(d=384, layers=3, V=1003, batch=70), dict(d=128, layers=3, V=999, batch=19),
+    dict(d=256, layers=2, V=999, batch=19, N=32), dict(d=2048, layers=2, V=1000, batch=128), dict(d=2048, layers=2, V=1000, batch=20),
+    dict(d=96, layers=2, V=1000, batch=7, bf16=0, mix=False)]
+
+
+def check():
+    good = True
+    for c in CHECKS:
+        good &= check_batch(**c)
+    return good
+
+
+def sanitize():
+    return check_batch(128, 2, 256, 19, steps=2) & check_batch(256, 1, 260, 9, steps=2, N=32) & check_batch(96, 1, 256, 5, bf16=0, mix=False, steps=2)
+
+
+VARIANTS = [dict(mix=False, early=False), dict(early=False), dict(), dict(columns=True)]
+
+
+def measure(d, layers, V, batch, profile=True):
+    p = Packed(Model(d, layers, V))
+    for v in VARIANTS:
+        try:
+            b = Batch(p, batch, **v)
+            print(f"d {d} layers {layers} batch {batch} {v}: blocks {graph_time(b.blocks):.0f} us, with head {graph_time(lambda: (b.blocks(), b.head())):.0f}, "
+                  f"step {graph_time(b.step):.0f}", flush=True)
+        except Exception as e:
+            print(v, str(e)[:300], flush=True)
+    b = Batch(p, batch)
+    print("  head %.1f us, choose %.1f us" % (graph_time(b.head), graph_time(b.choose)))
+
+    def over_layers(name):
+        return graph_time(lambda: [getattr(b, name)(l) for l in range(layers)]) / layers
+
+    print("  one kernel after itself: " + ", ".join("%s %.2f us" % (n, over_layers(n)) for n in ("norm", "in_proj", "selects", "states", "out")))
+    b.early = False
+    print("  the same, not early: " + ", ".join("%s %.2f us" % (n, over_layers(n)) for n in ("norm", "selects", "states")))
+    b.early = True
+    pair = lambda *names: graph_time(lambda: [getattr(b, n)(l) for l in range(layers) for n in names]) / layers
+    print("  together: in_proj+selects %.2f, selects+states %.2f, in_proj+selects+states %.2f, states+out %.2f, out+norm %.2f, norm+in_proj %.2f" % (
+        pair("in_proj", "selects"), pair("selects", "states"), pair("in_proj", "selects", "states"), pair("states", "out"), pair("out", "norm"), pair("norm", "in_proj")), flush=True)
+    if not profile:
+        return
+    b.step()
+    torch.cuda.synchronize()
+    from torch.profiler import profile, ProfilerActivity
+    with profile(activities=[ProfilerActivity.CUDA]) as prof:
+        b.step()
+        torch.cuda.synchronize()
+    for e in prof.key_averages():
+        if e.device_time > 0:
+            print("   %-50s %4d x %.2f us" % (e.key[:50], e.count, e.device_time))
+
+
+def prompts(d, batch=128, length=128):
+    """The library's products over all positions of the prompts."""
+    D, R, rows = 2 * d, -(-d // 16), batch * length
+    S = -(-(R + 2 * N) // 8) * 8
+    new = lambda *s, dtype=torch.bfloat16: torch.randn(*s, device="cuda", dtype=dtype)
+    x, u, select, y = new(rows, d), new(rows, D), new(rows, S), new(rows, D)
+    inp, xp, dt, outp = new(2 * D, d), new(D, S), new(D, R), new(D, d)
+    flops = rows * 2 * (2 * D * d + D * S + D * R + D * d)
+    times = [graph_time(f, 3) for f in (lambda: x @ inp.T, lambda: u @ xp, lambda: select[:, :R] @ dt.T, lambda: y @ outp)]
+    print(f"  prompts d {d}: in_proj %.0f, x_proj %.0f, dt_proj %.0f, out_proj %.0f us a layer, {flops / sum(times) / 1e6:.0f} TFLOP/s" % tuple(times), flush=True)
+
+
+def build():
+    from concurrent.futures import ThreadPoolExecutor
+    jobs = [("decode_choose", dict(IO_BF16=b)) for b in (0, 1)]
+    for c in CHECKS + [dict(d=d, **v) for d in (768, 2048) for v in VARIANTS] + [dict(d=128), dict(d=256, N=32), dict(d=96, bf16=0, mix=False)]:
+        o = batch_options(c["d"], c.get("bf16", 1), c.get("N", N))
+        jobs.append(("decode_batch", dict(SEQUENCES=8, **o)))
+        if c.get("mix", True):
+            jobs += [("decode_select", dict(CLUSTER=c.get("cluster", 8), **o)), ("decode_state", o)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda job: compile_cubin(*job), jobs))
+    print(len(jobs), "variants")
+
+
+if __name__ == "__main__":
+    a = argparse.ArgumentParser()
+    a.add_argument("what", nargs="+", choices=["build", "check", "time", "once", "sanitize"])
+    good = True
+    for what in a.parse_args().what:
+        begin = time.time()
+        if what == "build":
+            build()
+        elif what == "check":
+            good &= check()
+        elif what == "sanitize":
+            good &= sanitize()
+        elif what == "once":
+            for d in (768, 2048):
+                b = Batch(Packed(Model(d, 3, 50280)), 128)
+                b.step(), b.step()
+                torch.cuda.synchronize()
+        else:
+            for d, layers in ((768, 24), (2048, 48)):
+                measure(d, layers, 50280, 128)
+                prompts(d)
+                torch.cuda.empty_cache()
+        print(f"{what}: {'done' if good else 'FAILED'} in {time.time() - begin:.0f} s", flush=True)
+    sys.exit(0 if good else 1)

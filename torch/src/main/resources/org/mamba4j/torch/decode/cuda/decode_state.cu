@@ -1,0 +1,156 @@
+// Generation for a batch: dt_proj and the recurrence's step, with skip and gate. bfloat16, states float32.
+//
+// Idea. Reading and writing the states is the work: 128 bytes for each channel of a sequence, against 6 of everything else.
+// So a block asks for all states of its 64 channels and 8 sequences, 32 KB for 16 states, in eight bulk copies, before it waits
+// for the kernel that says what to do with them: while decode_select runs, the states of the whole batch arrive. Then the
+// time steps, 64 channels x 8 sequences, are a product on the tensor cores, and everything that a channel's lanes
+// share (softplus, gate) is computed once.
+//
+// Launch: grid (D / 64, ceil(B / 8)), block 256, shared: decode_state_shared.
+#include "common.cuh"
+
+// Sizes, by the caller: INNER (D), STATES (N), RANK (R), CONV_W (K).
+#define SELECT_ROW (ceil_div(RANK + 2 * STATES, 8) * 8)
+#define RANK_ROW (ceil_div(RANK, 8) * 8)
+#define CONV_ROW (ceil_div(CONV_W + 3, 4) * 4)                  // of a channel's parameters: see decode_batch.cu
+#define CHANNEL_ROW (CONV_ROW + ceil_div(STATES, 4) * 4)
+
+#define CHANNELS 64
+#define SEQUENCES 8
+#define LANES 4                                     // per channel
+#define OWN (STATES / LANES)                        // states of a lane
+#define STEPS ceil_div(RANK, 16)
+
+struct StateParams {
+    const io_t *u, *xz, *select, *dtProj;           // (B,D), (B,2D), (B,SELECT_ROW), (D,RANK_ROW)
+    const float *channel;                           // (D,CHANNEL_ROW)
+    float *h;                                       // (B,D,N): read and written
+    io_t *y;                                        // (B,D)
+    int batch;
+};
+
+// For the host: dynamic shared memory of a block.
+extern "C" __device__ int decode_state_shared[1] = {SEQUENCES * CHANNELS * STATES * 4};
+
+static_assert(INNER % CHANNELS == 0 && STATES % (4 * LANES) == 0 && RANK % 8 == 0, "whole blocks, lanes and pieces of 16 bytes");
+
+__device__ __forceinline__ u32 shared_address(const void *p) { return (u32) __cvta_generic_to_shared(p); }
+
+__device__ __forceinline__ float quad_sum(float v) {
+    v += __shfl_xor_sync(0xffffffffu, v, 1);
+    return v + __shfl_xor_sync(0xffffffffu, v, 2);
+}
+
+extern "C" __global__ __launch_bounds__(256) void decode_state(const __grid_constant__ StateParams p) {
+    extern __shared__ __align__(128) float states[];                        // (SEQUENCES,CHANNELS,N)
+    __shared__ __align__(16) float selected[SEQUENCES][2 * STATES];         // B, C
+    __shared__ __align__(16) float deltas[SEQUENCES][CHANNELS], us[SEQUENCES][CHANNELS], gates[SEQUENCES][CHANNELS];
+    __shared__ unsigned long long arrived;
+    const int t = threadIdx.x, lane = t % 32, warp = t / 32, q = t % LANES, c = blockIdx.x * CHANNELS + t / LANES;
+    const int first = blockIdx.y * SEQUENCES, count = min(SEQUENCES, p.batch - first);
+    float *place = p.h + ((i64) first * INNER + blockIdx.x * CHANNELS) * STATES;
+    constexpr u32 BYTES = CHANNELS * STATES * 4;
+    const u32 barrier = shared_address(&arrived);
+    if (t == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1; fence.mbarrier_init.release.cluster;" ::"r"(barrier) : "memory");
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(count * BYTES) : "memory");
+        for (int s = 0; s < count; s++)
+            asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                             shared_address(states) + s * BYTES),
+                         "l"(place + (i64) s * INNER * STATES), "r"(BYTES), "r"(barrier)
+                         : "memory");
+    }
+    // Four warps multiply: rows are 16 channels each, columns the sequences.
+    u32 weights[STEPS][4];
+    float bias[2] = {0.f, 0.f}, a[OWN];
+    const int row = blockIdx.x * CHANNELS + warp % 4 * 16 + lane / 4;
+    if (warp < 4) {
+        const io_t *from = p.dtProj + (i64) row * RANK_ROW + lane % 4 * 2;
+#pragma unroll
+        for (int k = 0; k < STEPS; k++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                weights[k][i] = k * 16 + i / 2 * 8 < RANK ? __ldg((const u32 *) (from + i % 2 * 8 * RANK_ROW + k * 16 + i / 2 * 8)) : 0u;
+#pragma unroll
+        for (int i = 0; i < 2; i++) bias[i] = __ldg(p.channel + (i64) (row + i * 8) * CHANNEL_ROW + CONV_W + 1);
+    }
+    const float *own = p.channel + (i64) c * CHANNEL_ROW;
+#pragma unroll
+    for (int n = 0; n < OWN; n += 4) *(float4 *) (a + n) = __ldg((const float4 *) (own + CONV_ROW + q * OWN + n));
+    const float skip = __ldg(own + CONV_W + 2);
+    asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" ::: "memory");
+
+    if (warp < 4) {
+        const io_t *from = p.select + (i64) (first + min(lane / 4, count - 1)) * SELECT_ROW + lane % 4 * 2;
+        u32 b[STEPS][2];
+#pragma unroll
+        for (int k = 0; k < STEPS; k++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) b[k][i] = k * 16 + i * 8 < RANK ? *(const u32 *) (from + k * 16 + i * 8) : 0u;
+        float dt[4] = {0.f, 0.f, 0.f, 0.f};
+#pragma unroll
+        for (int k = 0; k < STEPS; k++)
+            asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                         : "+f"(dt[0]), "+f"(dt[1]), "+f"(dt[2]), "+f"(dt[3])
+                         : "r"(weights[k][0]), "r"(weights[k][1]), "r"(weights[k][2]), "r"(weights[k][3]), "r"(b[k][0]), "r"(b[k][1]));
+#pragma unroll
+        for (int i = 0; i < 4; i++) deltas[lane % 4 * 2 + i % 2][warp * 16 + lane / 4 + i / 2 * 8] = softplus(dt[i] + bias[i / 2]);
+    } else {
+        const int i = t % 64, s = i / 8, at = i % 8 * 8;
+        const bool gate = warp >= 6;
+        if (s < count) {
+            const i64 line = first + s;
+            const io_t *from = gate ? p.xz + line * 2 * INNER + INNER : p.u + line * INNER;
+            Packed8 packed;
+            *(uint4 *) packed.w = *(const uint4 *) (from + blockIdx.x * CHANNELS + at);
+            float v[8];
+            unpack(packed, v);
+            float *to = (gate ? gates[s] : us[s]) + at;
+#pragma unroll
+            for (int j = 0; j < 8; j++) to[j] = gate ? v[j] * sigmoid(v[j]) : v[j];
+        }
+        for (int j = t - 128; j < count * (2 * STATES / 8); j += 128) {
+            const int sequence = j / (2 * STATES / 8), n = j % (2 * STATES / 8) * 8;
+            Packed8 packed;
+            *(uint4 *) packed.w = *(const uint4 *) (p.select + (i64) (first + sequence) * SELECT_ROW + RANK + n);
+            float v[8];
+            unpack(packed, v);
+#pragma unroll
+            for (int k = 0; k < 8; k++) selected[sequence][n + k] = v[k];
+        }
+    }
+    __syncthreads();
+    u32 done = 0;
+    while (!done)
+        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0; selp.u32 %0, 1, 0, p; }"
+                     : "=r"(done) : "r"(barrier) : "memory");
+#pragma unroll
+    for (int s = 0; s < SEQUENCES; s++) {
+        if (s >= count) break;
+        const float delta = deltas[s][t / LANES], u = us[s][t / LANES], in = delta * u;
+        float y = 0.f;
+#pragma unroll
+        for (int n = 0; n < OWN; n += 4) {
+            float h[4], b[4], read[4];
+            *(float4 *) h = *(const float4 *) (states + s * CHANNELS * STATES + t * OWN + n);
+            *(float4 *) b = *(const float4 *) (selected[s] + q * OWN + n);
+            *(float4 *) read = *(const float4 *) (selected[s] + STATES + q * OWN + n);
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                h[i] = h[i] * fast_exp2(delta * a[n + i]) + in * b[i];
+                y += h[i] * read[i];
+            }
+            *(float4 *) (place + (i64) s * INNER * STATES + t * OWN + n) = *(const float4 *) h;
+        }
+        y = quad_sum(y);
+        if (q == 0) gates[s][t / LANES] *= y + skip * u;
+    }
+    __syncthreads();
+    if (t < SEQUENCES * CHANNELS / 8 && t / 8 < count) {
+        float v[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) v[j] = gates[t / 8][t % 8 * 8 + j];
+        const Packed8 packed = pack(v);
+        *(uint4 *) (p.y + (i64) (first + t / 8) * INNER + blockIdx.x * CHANNELS + t % 8 * 8) = *(const uint4 *) packed.w;
+    }
+}
