@@ -1,10 +1,14 @@
 package org.mamba4j.cli;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.kernel.Workers;
+import org.mamba4j.model.MambaStack;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.torch.decode.CudaLanguageModel;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.Precision;
@@ -51,8 +55,12 @@ enum Engine {
     private static final int READERS_ON_GPU = 4;
 
     /** What is used where the user does not say: pure Java where it can. */
-    static Engine preferred(String device, Precision precision) {
-        return runsInJava(device, precision) ? JAVA : TORCH;
+    static Engine preferred(ModelChoice model, String device, Precision precision) {
+        return runsInJava(device, precision) && isMamba(model.checkpoint()) ? JAVA : TORCH;
+    }
+
+    private static boolean isMamba(Path checkpoint) {
+        return !Files.isDirectory(checkpoint) || ModelConfig.read(checkpoint) instanceof MambaStack;
     }
 
     private static boolean runsInJava(String device, Precision precision) {

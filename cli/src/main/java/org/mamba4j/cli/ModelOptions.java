@@ -67,7 +67,7 @@ final class ModelOptions {
 
     /** A model on the engine and device that were asked for; the caller closes it. */
     LanguageModel open(ModelChoice one) {
-        return engine().open(one, device, precision);
+        return engine(one).open(one, device, precision);
     }
 
     /** The network of a model, to look into; the caller closes it. */
@@ -93,11 +93,11 @@ final class ModelOptions {
 
     /** Texts that the engine reads best at the same time. */
     int readers() {
-        return engine().readers(device);
+        return engine(choice()).readers(device);
     }
 
-    private Engine engine() {
-        return engine == null ? Engine.preferred(device, precision) : engine;
+    private Engine engine(ModelChoice one) {
+        return engine == null ? Engine.preferred(one, device, precision) : engine;
     }
 
     /** Where evaluations go unless told: in the folder that was named, as a run deletes old checkpoints; beside a file. */

@@ -160,7 +160,7 @@ public final class Checkpoint implements AutoCloseable {
             namesOf(spec).forEach(unexpected::remove);
         }
         stored.forEach((name, tensor) -> {
-            if (unexpected.contains(name)) {
+            if (unexpected.contains(name) && !config.isBuffer(name)) {
                 throw new UserError(tensor.file() + ": tensor " + JsonText.quoted(tensor.name()) + " "
                         + tensor.info().shape() + " is not part of the model that " + description(folder)
                         + " describes");

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.mamba4j.UserError;
 import org.mamba4j.kernel.WeightFormat;
+import org.mamba4j.model.MambaStack;
 import org.mamba4j.model.Shape;
 import org.mamba4j.model.TensorSpec;
 
@@ -61,6 +62,11 @@ public final class Quantiser {
         }
         if (Files.exists(folder)) {
             throw new UserError(folder + " exists already: give the name of a new folder");
+        }
+        if (!(from.config() instanceof MambaStack)) {
+            throw new UserError(from.folder() + " holds a model of type "
+                    + from.config().modelType() + ", but only the engine java reads quantised weights, which computes"
+                    + " mamba and memmamba");
         }
         Map<String, String> metadata = new LinkedHashMap<>();
         metadata.put("format", "pt");

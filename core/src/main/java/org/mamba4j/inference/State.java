@@ -3,7 +3,8 @@ package org.mamba4j.inference;
 import java.nio.file.Path;
 
 /**
- * All that a model remembers of what it has read: its size does not depend on how much that was. Not thread-safe.
+ * All that a model remembers of what it has read. Of a recurrent model its size does not depend on how much that was;
+ * attention keeps something of every token. Not thread-safe.
  */
 public interface State extends AutoCloseable {
     /** Tokens read since the state was new. */

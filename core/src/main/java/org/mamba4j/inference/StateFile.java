@@ -18,7 +18,7 @@ import org.mamba4j.model.TensorSpec;
 
 /**
  * The layout of a saved state, which all engines share: a safetensors file with the tensors that {@link
- * ModelConfig#stateTensors()} lists, float32, and these texts as its metadata:
+ * ModelConfig#stateTensors(long)} lists, float32, and these texts as its metadata:
  *
  * <table>
  * <caption>metadata</caption>
@@ -52,7 +52,7 @@ public final class StateFile {
     public static void write(Path file, ModelConfig config, String fingerprint, StateSnapshot state) {
         state.requireFits(config);
         List<SafetensorsWriter.Tensor> tensors = new ArrayList<>();
-        for (TensorSpec spec : config.stateTensors()) {
+        for (TensorSpec spec : config.stateTensors(state.tokensSeen())) {
             float[] values = state.tensor(spec.name());
             requireFinite(file, spec.name(), values);
             tensors.add(SafetensorsWriter.Tensor.ofFloats(spec.name(), spec.shape(), values));
@@ -80,7 +80,7 @@ public final class StateFile {
             long tokensSeen = number(file, "tokens_seen");
             checkNames(file, config);
             SequencedMap<String, float[]> tensors = new LinkedHashMap<>();
-            for (TensorSpec spec : config.stateTensors()) {
+            for (TensorSpec spec : tensors(file, config, tokensSeen)) {
                 file.requireShape(spec.name(), spec.shape());
                 if (file.info(spec.name()).dtype() != DType.F32) {
                     throw new UserError(path + ": tensor " + JsonText.quoted(spec.name()) + " is "
@@ -91,6 +91,17 @@ public final class StateFile {
                 tensors.put(spec.name(), values);
             }
             return new StateSnapshot(tokensSeen, tensors);
+        }
+    }
+
+    /** What the file must hold; its number of tokens may be anything. */
+    private static List<TensorSpec> tensors(SafetensorsFile file, ModelConfig config, long tokensSeen) {
+        try {
+            return config.stateTensors(tokensSeen);
+        } catch (ArithmeticException e) {
+            throw new UserError(
+                    file.path() + ": the metadata's \"tokens_seen\" is " + tokensSeen + ", more than any state holds",
+                    e);
         }
     }
 

@@ -12,7 +12,7 @@ import org.mamba4j.model.TensorSpec;
  * A state as plain arrays, in no engine's own form: each engine makes one to save and takes one to load.
  *
  * @param tokensSeen tokens read since the state was new
- * @param tensors the values of every tensor that {@link ModelConfig#stateTensors()} lists, by name, rows contiguous;
+ * @param tensors the values of every tensor that {@link ModelConfig#stateTensors(long)} lists, by name, rows contiguous;
  *     the arrays are not copied
  */
 public record StateSnapshot(long tokensSeen, SequencedMap<String, float[]> tensors) {
@@ -23,7 +23,7 @@ public record StateSnapshot(long tokensSeen, SequencedMap<String, float[]> tenso
     /** The state of a model of {@code config} that has seen nothing: zeros, which the caller may fill. */
     public static StateSnapshot zeros(ModelConfig config, long tokensSeen) {
         SequencedMap<String, float[]> tensors = new LinkedHashMap<>();
-        for (TensorSpec spec : config.stateTensors()) {
+        for (TensorSpec spec : config.stateTensors(tokensSeen)) {
             tensors.put(spec.name(), new float[Math.toIntExact(spec.shape().elements())]);
         }
         return new StateSnapshot(tokensSeen, tensors);
@@ -45,7 +45,7 @@ public record StateSnapshot(long tokensSeen, SequencedMap<String, float[]> tenso
     /** @throws IllegalArgumentException unless the tensors are those that {@code config} implies */
     void requireFits(ModelConfig config) {
         Map<String, Shape> expected = new LinkedHashMap<>();
-        config.stateTensors().forEach(spec -> expected.put(spec.name(), spec.shape()));
+        config.stateTensors(tokensSeen).forEach(spec -> expected.put(spec.name(), spec.shape()));
         if (!expected.keySet().equals(tensors.keySet())) {
             throw new IllegalArgumentException(
                     "the state must have " + expected.keySet() + ", but has " + tensors.keySet());

@@ -3,11 +3,7 @@ package org.mamba4j.model;
 import java.util.ArrayList;
 import java.util.List;
 import org.mamba4j.UserError;
-import org.mamba4j.json.JsonArray;
-import org.mamba4j.json.JsonNull;
 import org.mamba4j.json.JsonObject;
-import org.mamba4j.json.JsonString;
-import org.mamba4j.json.JsonValue;
 
 /**
  * A Mamba language model: embedding, {@code nLayer} blocks x + mixer(RMSNorm(x)), final RMSNorm, head.
@@ -199,13 +195,13 @@ public record MambaConfig(
                 max = Integer.MAX_VALUE,
                 help = "token that fills a batch")
         int padTokenId)
-        implements ModelConfig {
+        implements MambaStack {
 
     /** The fields: keys, defaults, bounds, help. */
     public static final ConfigSchema<MambaConfig> SCHEMA = ConfigSchema.of(MambaConfig.class);
 
     /** A token id that stands for no token; {@code null} in config.json. */
-    public static final int NO_TOKEN = -1;
+    public static final int NO_TOKEN = ConfigJson.NO_TOKEN;
 
     /** In place of a {@code dtRank}: ⌈dModel / 16⌉. */
     public static final int AUTO = 0;
@@ -281,16 +277,13 @@ public record MambaConfig(
     @Override
     public List<TensorSpec> parameters() {
         List<TensorSpec> all = new ArrayList<>();
-        TensorSpec embedding =
-                TensorSpec.of("backbone.embeddings.weight", vocabSize, dModel).orNamed("backbone.embedding.weight");
-        // A file of a tied model may hold the one matrix under either name, or twice.
-        all.add(tieEmbeddings ? embedding.orNamed("lm_head.weight") : embedding);
+        all.add(embedding());
         for (int i = 0; i < nLayer; i++) {
             addLayer("backbone.layers." + i + ".", all);
         }
         all.add(TensorSpec.of("backbone.norm_f.weight", dModel));
         if (!tieEmbeddings) {
-            all.add(TensorSpec.of("lm_head.weight", vocabSize, dModel));
+            all.add(head());
         }
         return List.copyOf(all);
     }
@@ -306,6 +299,11 @@ public record MambaConfig(
                 TensorSpec.of("backbone.embeddings.weight", vocabSize, dModel).orNamed("backbone.embedding.weight");
         // A file of a tied model may hold the one matrix under either name, or twice.
         return tieEmbeddings ? embedding.orNamed("lm_head.weight") : embedding;
+    }
+
+    @Override
+    public TensorSpec head() {
+        return tieEmbeddings ? embedding() : TensorSpec.of("lm_head.weight", vocabSize, dModel);
     }
 
     private void addLayer(String layer, List<TensorSpec> all) {
@@ -344,20 +342,10 @@ public record MambaConfig(
 
     @Override
     public JsonObject toJson() {
-        JsonObject.Builder json = JsonObject.builder()
-                .put("architectures", new JsonArray(List.of(new JsonString("MambaForCausalLM"))))
-                .put("model_type", MODEL_TYPE);
-        SCHEMA.toJson(this).build().fields().forEach((key, value) -> json.put(key, orNull(key, value)));
-        return json.put("hidden_act", "silu").put("intermediate_size", dInner()).build();
-    }
-
-    private JsonValue orNull(String key, JsonValue value) {
-        return switch (key) {
-            case "bos_token_id" -> bosTokenId == NO_TOKEN ? JsonNull.NULL : value;
-            case "eos_token_id" -> eosTokenId == NO_TOKEN ? JsonNull.NULL : value;
-            case "pad_token_id" -> padTokenId == NO_TOKEN ? JsonNull.NULL : value;
-            default -> value;
-        };
+        return ConfigJson.write(SCHEMA, this, MODEL_TYPE, "MambaForCausalLM")
+                .put("hidden_act", "silu")
+                .put("intermediate_size", dInner())
+                .build();
     }
 
     /** Collects the components by name; see {@link MambaConfig} for what they mean. */

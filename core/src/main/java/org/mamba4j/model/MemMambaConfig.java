@@ -21,7 +21,7 @@ import org.mamba4j.json.JsonValue;
  * @param mamba the model that it is without its memory
  * @param memory what is added
  */
-public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements ModelConfig {
+public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements MambaStack {
     static final String MODEL_TYPE = "memmamba";
 
     private static final String ARCHITECTURE = "MemMambaForCausalLM";
@@ -68,6 +68,11 @@ public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements 
     @Override
     public TensorSpec embedding() {
         return mamba.embedding();
+    }
+
+    @Override
+    public TensorSpec head() {
+        return mamba.head();
     }
 
     /** Width of the importance scorer's hidden layer: a quarter of the model's. */

@@ -13,16 +13,16 @@ import org.mamba4j.json.JsonValue;
  * The configuration of one model family: everything that fixes the shapes of its parameters, the function that it
  * computes and how it is initialised, and nothing about training. A record per family; sizes that follow from others
  * are methods.
+ *
+ * <p>A new family is a record that implements this, a line in {@link ModelFamily}, and, to be computed, a network in the
+ * module torch.
  */
-public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
+public sealed interface ModelConfig permits MambaStack, LlamaConfig, GptNeoxConfig {
     /** The file in a checkpoint folder that holds the configuration. */
     String FILE_NAME = "config.json";
 
     /** Greatest config.json that is read, in bytes. */
     long MAX_FILE_BYTES = 1 << 20;
-
-    /** The configuration of its blocks: itself, or that of the Mamba which it extends. */
-    MambaConfig mamba();
 
     /** Name of the family as {@code model_type} of config.json has it, for example {@code mamba}. */
     String modelType();
@@ -42,14 +42,33 @@ public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
     /** The embedding, one of the parameters; it is the head too where the two are tied. */
     TensorSpec embedding();
 
+    /** The matrix that logits are made with, one of the parameters: the embedding where the two are tied. */
+    TensorSpec head();
+
     /** Token that ends a text: generation stops at it; negative where there is none. */
     int eosTokenId();
 
     /** Every parameter with its shape, in the order of the forward pass; a tied head is not listed. */
     List<TensorSpec> parameters();
 
-    /** Every part of the state of one sequence, float32, with its shape; it does not depend on what was read. */
+    /** Every part of the state of one sequence that has read nothing, float32, with its shape. */
     List<TensorSpec> stateTensors();
+
+    /**
+     * The same after {@code tokens} were read: the same names in the same order. Where a family remembers every token,
+     * shapes grow with them; by default they do not.
+     */
+    default List<TensorSpec> stateTensors(long tokens) {
+        return stateTensors();
+    }
+
+    /**
+     * Whether files of this family may hold a tensor of that name which is no parameter and says nothing that the
+     * configuration does not say, for example a mask.
+     */
+    default boolean isBuffer(String tensor) {
+        return false;
+    }
 
     /** The configuration as Hugging Face's config.json has it. */
     JsonObject toJson();
@@ -59,9 +78,14 @@ public sealed interface ModelConfig permits MambaConfig, MemMambaConfig {
         return TensorSpec.elements(parameters());
     }
 
-    /** Bytes of the state of one sequence. */
+    /** Bytes of the state of one sequence that has read nothing. */
     default long stateBytes() {
-        return Float.BYTES * TensorSpec.elements(stateTensors());
+        return stateBytes(0);
+    }
+
+    /** Bytes of the state of one sequence after {@code tokens} were read. */
+    default long stateBytes(long tokens) {
+        return Float.BYTES * TensorSpec.elements(stateTensors(tokens));
     }
 
     /**

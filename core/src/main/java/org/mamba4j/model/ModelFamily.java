@@ -1,33 +1,56 @@
 package org.mamba4j.model;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonValue;
 
-/** The register of model families: what {@code model_type} may say and who reads the rest. */
-enum ModelFamily {
-    MAMBA("mamba") {
-        @Override
-        ModelConfig read(JsonValue json, String source) {
-            return MambaConfigReader.read(json, source);
-        }
-    },
-    MEMMAMBA(MemMambaConfig.MODEL_TYPE) {
-        @Override
-        ModelConfig read(JsonValue json, String source) {
-            return MemMambaConfig.read(json, source);
-        }
-    };
+/** The register of model families: what {@code model_type} may say, who reads the rest, and which keys there are. */
+public enum ModelFamily {
+    /** {@link MambaConfig}. */
+    MAMBA(MambaConfig.MODEL_TYPE, MambaConfigReader::read, MambaConfig.SCHEMA),
+    /** {@link MemMambaConfig}: a Mamba's keys and those of its memory. */
+    MEMMAMBA(MemMambaConfig.MODEL_TYPE, MemMambaConfig::read, MambaConfig.SCHEMA, MemoryConfig.SCHEMA),
+    /** {@link LlamaConfig}: Transformer++. */
+    LLAMA(LlamaConfig.MODEL_TYPE, LlamaConfig::read, LlamaConfig.SCHEMA),
+    /** {@link GptNeoxConfig}: Pythia. */
+    GPT_NEOX(GptNeoxConfig.MODEL_TYPE, GptNeoxConfig::read, GptNeoxConfig.SCHEMA);
 
     private final String modelType;
 
-    ModelFamily(String modelType) {
-        this.modelType = modelType;
+    @SuppressWarnings("ImmutableEnumChecker") // a method reference to a static method
+    private final Reader reader;
+
+    @SuppressWarnings("ImmutableEnumChecker") // made by List.of; a schema does not change once it is made
+    private final List<ConfigSchema<?>> schemas;
+
+    /** Makes a configuration of config.json. */
+    @FunctionalInterface
+    private interface Reader {
+        ModelConfig read(JsonValue json, String source);
     }
 
-    abstract ModelConfig read(JsonValue json, String source);
+    ModelFamily(String modelType, Reader reader, ConfigSchema<?>... schemas) {
+        this.modelType = modelType;
+        this.reader = reader;
+        this.schemas = List.of(schemas);
+    }
+
+    /** Its name as {@code model_type} of config.json has it. */
+    public String modelType() {
+        return modelType;
+    }
+
+    /** Every key that its configuration has, with default, bounds and meaning. */
+    public List<ConfigSchema.Field> fields() {
+        return schemas.stream().flatMap(schema -> schema.fields().stream()).toList();
+    }
+
+    ModelConfig read(JsonValue json, String source) {
+        return reader.read(json, source);
+    }
 
     /** The family that {@code config} names; state-spaces writes no name. */
     static ModelFamily of(JsonFields config) {
@@ -35,7 +58,7 @@ enum ModelFamily {
             if (config.has("d_model") && config.has("n_layer")) {
                 return MAMBA;
             }
-            throw new UserError(config.source() + ": the key \"model_type\" is missing: it must be " + known());
+            throw new UserError(config.source() + ": the key \"model_type\" is missing: it must be one of " + known());
         }
         String name = config.string("model_type");
         for (ModelFamily family : values()) {
@@ -43,10 +66,10 @@ enum ModelFamily {
                 return family;
             }
         }
-        throw config.error("model_type", "must be " + known());
+        throw config.error("model_type", "must be one of " + known());
     }
 
     private static String known() {
-        return Arrays.stream(values()).map(family -> family.modelType).collect(Collectors.joining(" or "));
+        return Arrays.stream(values()).map(family -> family.modelType).collect(Collectors.joining(", "));
     }
 }

@@ -192,7 +192,7 @@ class GgufConverterTest {
         Path from = model(CONFIG.toBuilder().useConvBias(false).build());
         GgufConverter.toFile(from, file, Optional.empty());
         try (Checkpoint checkpoint = Checkpoint.open(file)) {
-            assertThat(checkpoint.config().mamba().useConvBias()).isTrue();
+            assertThat(((MambaConfig) checkpoint.config()).useConvBias()).isTrue();
             assertThat(checkpoint.floats("backbone.layers.1.mixer.conv1d.bias")).containsOnly(0);
         }
         assertThat(logits(file)).usingComparatorWithPrecision(1e-5f).containsExactly(logits(from));

@@ -19,6 +19,7 @@ import org.mamba4j.kernel.Kernels;
 import org.mamba4j.kernel.Matrix;
 import org.mamba4j.kernel.Rows;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MambaStack;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.LazyTokenizer;
@@ -35,7 +36,7 @@ public final class JavaLanguageModel implements LanguageModel {
     /** Added to {@link #users} when the model is closed. */
     private static final int CLOSED = Integer.MIN_VALUE;
 
-    private final ModelConfig config;
+    private final MambaStack config;
     private final Checkpoint checkpoint;
     private final Arena arena;
     private final Layer.Kernels kernels;
@@ -69,7 +70,7 @@ public final class JavaLanguageModel implements LanguageModel {
         this.checkpoint = checkpoint;
         this.arena = arena;
         this.kernels = kernels;
-        config = checkpoint.config();
+        config = supported(checkpoint);
         fingerprint = checkpoint.fingerprint();
         tokenizer = new LazyTokenizer(checkpoint.folder());
         Weights weights = new Weights(checkpoint, arena);
@@ -146,6 +147,14 @@ public final class JavaLanguageModel implements LanguageModel {
     /** The configuration of the blocks. */
     MambaConfig mamba() {
         return config.mamba();
+    }
+
+    private static MambaStack supported(Checkpoint checkpoint) {
+        if (checkpoint.config() instanceof MambaStack config) {
+            return config;
+        }
+        throw new UserError(checkpoint.folder() + " holds a model of type "
+                + checkpoint.config().modelType() + ", which the engine java does not compute: take the engine torch");
     }
 
     /** Activations of the memories for {@code length} tokens, of none if the model has no memory. */

@@ -115,7 +115,7 @@ public record MemoryStudy(List<Integer> lags, List<Layer> layers, List<List<Doub
             this.network = network;
             this.sequences = sequences;
             this.lags = lags;
-            int layers = network.config().nLayer();
+            int layers = MemoryProbe.stack(network).nLayer();
             this.influence = new double[layers][lags.size()];
             this.notes = new double[layers][MEASURES];
             this.seenNotes = new boolean[layers];
@@ -184,7 +184,7 @@ public record MemoryStudy(List<Integer> lags, List<Layer> layers, List<List<Doub
         }
 
         private MemoryStudy result() {
-            int channels = network.config().mamba().dInner();
+            int channels = MemoryProbe.stack(network).mamba().dInner();
             List<Layer> layers = new ArrayList<>();
             List<List<Double>> explained = new ArrayList<>();
             for (int m = 0; m < influence.length; m++) {

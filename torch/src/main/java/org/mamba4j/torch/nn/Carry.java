@@ -8,12 +8,7 @@ interface Carry {
     /** Training: every sequence starts from nothing, and where it ends is of no interest. */
     Carry NONE = new Carry() {
         @Override
-        public Tensor conv(int layer) {
-            return Tensors.absent();
-        }
-
-        @Override
-        public Tensor ssm(int layer) {
+        public Tensor get(int layer, String part) {
             return Tensors.absent();
         }
 
@@ -23,7 +18,12 @@ interface Carry {
         }
 
         @Override
-        public void update(int layer, Tensor conv, Tensor ssm) {}
+        public void update(int layer, String part, Tensor value) {}
+
+        @Override
+        public Tensor append(int layer, String part, Tensor rows) {
+            return rows;
+        }
 
         @Override
         public long tokensSeen() {
@@ -39,17 +39,44 @@ interface Carry {
         public void updateNotes(int layer, LayerNotes notes) {}
     };
 
-    /** The last K - 1 inputs of the layer's convolution (B, D, K - 1); absent for zeros. */
-    Tensor conv(int layer);
-
-    /** The layer's recurrent state (B, D, N); absent for zeros. */
-    Tensor ssm(int layer);
+    /**
+     * A part of what the layer remembers.
+     *
+     * @param part as {@link org.mamba4j.model.ModelConfig#stateTensors()} has it after {@code layers.N.}
+     * @return with a batch (B) in front; absent for zeros
+     */
+    Tensor get(int layer, String part);
 
     /** Whether {@link #update} needs tensors. */
     boolean wantsState();
 
-    /** Takes over where the layer ended, of the shapes above. */
-    void update(int layer, Tensor conv, Tensor ssm);
+    /** Takes over what the layer remembers now, of the shape of {@link #get}. */
+    void update(int layer, String part, Tensor value);
+
+    /**
+     * Takes over what the layer remembers of each token that it reads, and tells what it remembers of all of them.
+     *
+     * @param part as above; its shape grows with the tokens read
+     * @param rows of the tokens at hand (B, H, L, n)
+     * @return those of all tokens, the earliest first (B, H, T, n)
+     */
+    Tensor append(int layer, String part, Tensor rows);
+
+    /** The last K - 1 inputs of a Mamba layer's convolution (B, D, K - 1); absent for zeros. */
+    default Tensor conv(int layer) {
+        return get(layer, "conv");
+    }
+
+    /** A Mamba layer's recurrent state (B, D, N); absent for zeros. */
+    default Tensor ssm(int layer) {
+        return get(layer, "ssm");
+    }
+
+    /** Takes over where a Mamba layer ended, of the shapes above. */
+    default void update(int layer, Tensor conv, Tensor ssm) {
+        update(layer, "conv", conv);
+        update(layer, "ssm", ssm);
+    }
 
     /** Tokens read before. */
     long tokensSeen();

@@ -14,6 +14,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
+import org.mamba4j.model.GptNeoxConfig;
+import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
@@ -25,8 +27,9 @@ import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
- * A language model as a training graph: embedding, blocks on a residual stream, RMSNorm, head. A subclass is a model
- * family and adds the blocks; what trains, stores and streams models is written on this class.
+ * A language model as a training graph: embedding, blocks on a residual stream, norm, head. A subclass is a model family
+ * and adds the blocks, the last norm and the initial values; what trains, stores and streams models is written on this
+ * class. {@link #of} is the register of families: a new one is a configuration record, a subclass and a line there.
  *
  * <p>Shapes: B batch, L length, d model width, V vocabulary. Activations are channel-last; their type and the device are those of
  * the {@link MambaKernels}; token ids, targets and weights may lie on the CPU.
@@ -35,21 +38,29 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * caller's {@link org.mamba4j.torch.TensorScope}. Not to be changed and used at once from two threads; forward passes
  * alone may run in any number.
  */
-public abstract sealed class LanguageNetwork implements AutoCloseable permits Mamba, MemMamba {
+public abstract class LanguageNetwork implements AutoCloseable {
     private static final long REDUCTION_NONE = 0;
     private static final long IGNORE_INDEX = -100;
 
     private final ModelConfig config;
-    private final double normEpsilon;
     private final MambaKernels kernels;
     private final Parameters parameters;
 
     /** Parameters of the shapes that {@code config} lists, all zero: the subclass fills them. */
-    LanguageNetwork(ModelConfig config, double normEpsilon, MambaKernels kernels) {
+    LanguageNetwork(ModelConfig config, MambaKernels kernels) {
         this.config = config;
-        this.normEpsilon = normEpsilon;
         this.kernels = kernels;
         this.parameters = new Parameters(config.parameters());
+    }
+
+    /** A model of any family, all its weights zero, on the CPU. */
+    private static LanguageNetwork of(ModelConfig config, MambaKernels kernels) {
+        return switch (config) {
+            case MambaConfig mamba -> new Mamba(mamba, kernels);
+            case MemMambaConfig memory -> new MemMamba(memory, kernels, new RankedSelection());
+            case LlamaConfig llama -> new Llama(llama, kernels);
+            case GptNeoxConfig neox -> new GptNeox(neox, kernels);
+        };
     }
 
     /**
@@ -58,18 +69,16 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
      * @param seed what they are drawn from; the same seed gives the same model
      */
     public static LanguageNetwork create(ModelConfig config, MambaKernels kernels, long seed) {
-        return switch (config) {
-            case MambaConfig mamba -> Mamba.create(mamba, kernels, seed);
-            case MemMambaConfig memory -> MemMamba.create(memory, kernels, seed);
-        };
+        LanguageNetwork model = of(config, kernels);
+        model.initialise(seed);
+        return model;
     }
 
     /** A model of any family with the weights of a checkpoint, which are copied. */
     public static LanguageNetwork load(Checkpoint checkpoint, MambaKernels kernels) {
-        return switch (checkpoint.config()) {
-            case MambaConfig mamba -> Mamba.load(checkpoint, kernels);
-            case MemMambaConfig memory -> MemMamba.load(checkpoint, kernels);
-        };
+        LanguageNetwork model = of(checkpoint.config(), kernels);
+        model.fill(checkpoint);
+        return model;
     }
 
     /** The configuration that it was made for. */
@@ -92,8 +101,16 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
         return kernels;
     }
 
-    /** Ends the filling of the parameters, which happens on the CPU. */
-    final void moveToDevice() {
+    /** Gives the parameters, which are on the CPU, their initial values. */
+    abstract void fillInitially(long seed);
+
+    /** Fills the parameters with their initial values and moves them to the device. */
+    final void initialise(long seed) {
+        fillInitially(seed);
+        moveToDevice();
+    }
+
+    private void moveToDevice() {
         Devices.use(kernels.device());
         parameters.moveTo(kernels.device());
     }
@@ -224,19 +241,15 @@ public abstract sealed class LanguageNetwork implements AutoCloseable permits Ma
 
     /** (B, L) → (B, L, d). */
     final Tensor embed(Tensor ids) {
-        return torch.embedding(parameters.get("backbone.embeddings.weight"), here(ids));
+        return torch.embedding(parameters.get(config.embedding().name()), here(ids));
     }
 
-    /** (B, L, d) → (B, L, d). */
-    final Tensor finalNorm(Tensor x) {
-        return rmsNorm(x, parameters.get("backbone.norm_f.weight"), normEpsilon);
-    }
+    /** What comes between the last block and the head: (B, L, d) → (B, L, d). */
+    abstract Tensor finalNorm(Tensor x);
 
     /** The head: (B, L, d) → (B, L, V), in the type of the activations. */
     final Tensor logits(Tensor hidden) {
-        Tensor untied = parameters.get("lm_head.weight");
-        return kernels.linear(
-                hidden, untied.defined() ? untied : parameters.get("backbone.embeddings.weight"), Tensors.absent());
+        return kernels.linear(hidden, parameters.get(config.head().name()), Tensors.absent());
     }
 
     /** The tensors by name. */

@@ -22,8 +22,8 @@ public final class Mamba extends LanguageNetwork {
     private final MambaConfig config;
     private final List<MambaBlock> blocks;
 
-    private Mamba(MambaConfig config, MambaKernels kernels) {
-        super(config, config.normEpsilon(), kernels);
+    Mamba(MambaConfig config, MambaKernels kernels) {
+        super(config, kernels);
         this.config = config;
         this.blocks = IntStream.range(0, config.nLayer())
                 .mapToObj(layer -> new MambaBlock(config, kernels, weights(), layer))
@@ -37,8 +37,7 @@ public final class Mamba extends LanguageNetwork {
      */
     public static Mamba create(MambaConfig config, MambaKernels kernels, long seed) {
         Mamba model = new Mamba(config, kernels);
-        new MambaInit(config).fill(model.weights(), seed);
-        model.moveToDevice();
+        model.initialise(seed);
         return model;
     }
 
@@ -55,6 +54,16 @@ public final class Mamba extends LanguageNetwork {
         Mamba model = new Mamba(config, kernels);
         model.fill(checkpoint);
         return model;
+    }
+
+    @Override
+    void fillInitially(long seed) {
+        new MambaInit(config).fill(weights(), seed);
+    }
+
+    @Override
+    Tensor finalNorm(Tensor x) {
+        return rmsNorm(x, weights().get("backbone.norm_f.weight"), config.normEpsilon());
     }
 
     @Override

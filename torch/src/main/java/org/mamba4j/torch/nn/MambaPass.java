@@ -54,10 +54,7 @@ public final class MambaPass implements AutoCloseable {
      *     the way back: less memory, a third more time
      */
     public MambaPass(LanguageNetwork network, boolean recompute) {
-        this.config = switch (network) {
-            case Mamba mamba -> mamba.config();
-            case MemMamba memory -> memory.config().mamba();
-        };
+        this.config = MemoryProbe.stack(network).mamba();
         this.type = network.kernels().activations();
         this.recompute = recompute;
         try (TensorScope scope = new TensorScope()) {
@@ -86,6 +83,7 @@ public final class MambaPass implements AutoCloseable {
             case MemMamba memory ->
                 memory.kernels().isCuda()
                         && MemoryLayerPass.covers(memory.config().memory());
+            default -> false;
         };
     }
 

@@ -30,8 +30,8 @@ public final class MemMamba extends LanguageNetwork {
     private final List<MambaBlock> blocks = new ArrayList<>();
     private final Map<Integer, Memory> memories = new TreeMap<>();
 
-    private MemMamba(MemMambaConfig config, MambaKernels kernels, NoteSelection selection) {
-        super(config, config.mamba().normEpsilon(), kernels);
+    MemMamba(MemMambaConfig config, MambaKernels kernels, NoteSelection selection) {
+        super(config, kernels);
         this.config = config;
         for (int i = 0; i < config.nLayer(); i++) {
             blocks.add(new MambaBlock(config.mamba(), kernels, weights(), i));
@@ -52,9 +52,7 @@ public final class MemMamba extends LanguageNetwork {
 
     static MemMamba create(MemMambaConfig config, MambaKernels kernels, NoteSelection selection, long seed) {
         MemMamba model = new MemMamba(config, kernels, selection);
-        new MambaInit(config.mamba()).fill(model.weights(), seed);
-        new MemoryInit(config).fill(model.weights(), seed);
-        model.moveToDevice();
+        model.initialise(seed);
         return model;
     }
 
@@ -71,6 +69,18 @@ public final class MemMamba extends LanguageNetwork {
         MemMamba model = new MemMamba(config, kernels, new RankedSelection());
         model.fill(checkpoint);
         return model;
+    }
+
+    @Override
+    void fillInitially(long seed) {
+        new MambaInit(config.mamba()).fill(weights(), seed);
+        new MemoryInit(config).fill(weights(), seed);
+    }
+
+    @Override
+    Tensor finalNorm(Tensor x) {
+        return rmsNorm(
+                x, weights().get("backbone.norm_f.weight"), config.mamba().normEpsilon());
     }
 
     @Override

@@ -6,6 +6,8 @@ import java.util.Objects;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.UserError;
+import org.mamba4j.model.MambaStack;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
@@ -68,8 +70,22 @@ public record MemoryProbe(Tensor embedded, List<Layer> layers) {
                     switch (network) {
                         case Mamba mamba -> ofMamba(mamba, embedded);
                         case MemMamba memory -> ofMemMamba(memory, embedded);
+                        default -> throw new IllegalStateException("no layers of " + stack(network));
                     });
         });
+    }
+
+    /**
+     * The configuration of the layers that can be looked into.
+     *
+     * @throws UserError if the network has others
+     */
+    public static MambaStack stack(LanguageNetwork network) {
+        if (network.config() instanceof MambaStack stack) {
+            return stack;
+        }
+        throw new UserError("only the layers of a Mamba or MemMamba can be looked into, not those of a model of type "
+                + network.config().modelType());
     }
 
     private static List<Layer> ofMamba(Mamba network, Tensor embedded) {

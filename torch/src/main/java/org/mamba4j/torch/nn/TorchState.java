@@ -2,52 +2,42 @@ package org.mamba4j.torch.nn;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.checkpoint.DType;
 import org.mamba4j.inference.State;
 import org.mamba4j.inference.StateFile;
 import org.mamba4j.inference.StateSnapshot;
-import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.model.TensorSpec;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
 /**
- * What a model remembers of one sequence, as tensors outside of every scope: for each layer the last inputs of its
- * convolution and its recurrent state, and the last output, from which the next token's logits are made; beside them the
- * notes of each layer that takes some. New content
- * arrives layer by layer during a forward pass and replaces the old at {@link #commit}, so a pass that fails changes
- * nothing.
+ * What a model remembers of one sequence, as tensors outside of every scope: for each layer what {@link
+ * ModelConfig#stateTensors} lists, and the last output, from which the next token's logits are made; beside them the notes
+ * of each layer that takes some. New content arrives layer by layer during a forward pass and replaces the old at {@link
+ * #commit}, so a pass that fails changes nothing.
  */
 final class TorchState implements State, Carry {
+    private static final String LAST_HIDDEN = "last_hidden";
+
     private final ModelConfig config;
     private final String fingerprint;
     private final String device;
-    private List<Layer> layers = new ArrayList<>();
-    private final List<Layer> pending = new ArrayList<>();
+    private final SequencedMap<String, Tensor> tensors = new LinkedHashMap<>(); // each with a batch of 1 in front
+    private final Map<String, Tensor> pending = new HashMap<>();
+    private final SequencedMap<String, GrowingTensor> growing = new LinkedHashMap<>();
     private Map<Integer, LayerNotes> notes = new HashMap<>();
     private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
-    private Tensor lastHidden; // (1, 1, d)
     private long tokensSeen;
-
-    /**
-     * @param conv (1, D, K - 1)
-     * @param ssm (1, D, N)
-     */
-    private record Layer(Tensor conv, Tensor ssm) {
-        void close() {
-            conv.close();
-            ssm.close();
-        }
-    }
 
     /**
      * A state that has seen nothing.
@@ -59,29 +49,47 @@ final class TorchState implements State, Carry {
         this.config = config;
         this.fingerprint = fingerprint;
         this.device = device;
-        MambaConfig mamba = config.mamba();
+        List<TensorSpec> empty = plain(config).stateTensors(0);
+        List<TensorSpec> fuller = plain(config).stateTensors(1);
         try (TensorScope scope = new TensorScope()) {
-            for (int i = 0; i < config.nLayer(); i++) {
-                layers.add(new Layer(
-                        scope.release(zeros(1, mamba.dInner(), mamba.dConv() - 1)),
-                        scope.release(zeros(1, mamba.dInner(), mamba.dState()))));
+            for (int i = 0; i < empty.size(); i++) {
+                TensorSpec spec = empty.get(i);
+                if (spec.equals(fuller.get(i))) {
+                    tensors.put(spec.name(), scope.release(zeros(spec)));
+                } else {
+                    growing.put(spec.name(), new GrowingTensor());
+                }
             }
-            lastHidden = scope.release(zeros(1, 1, config.dModel()));
         }
     }
 
-    private Tensor zeros(long... shape) {
+    /** The configuration whose state lies in tensors: a memory's notes do not. */
+    private static ModelConfig plain(ModelConfig config) {
+        return config instanceof MemMambaConfig memory ? memory.mamba() : config;
+    }
+
+    private Tensor zeros(TensorSpec spec) {
+        long[] shape = LongStream.concat(
+                        LongStream.of(1), LongStream.of(spec.shape().toArray()))
+                .toArray();
         return Tensors.on(device, Tensors.zeros(shape));
     }
 
-    @Override
-    public Tensor conv(int layer) {
-        return layers.get(layer).conv();
+    private static String name(int layer, String part) {
+        return "layers." + layer + "." + part;
+    }
+
+    private Tensor tensor(String name) {
+        Tensor tensor = tensors.get(name);
+        if (tensor == null) {
+            throw new IllegalArgumentException("a state of a " + config.modelType() + " has no " + name);
+        }
+        return tensor;
     }
 
     @Override
-    public Tensor ssm(int layer) {
-        return layers.get(layer).ssm();
+    public Tensor get(int layer, String part) {
+        return tensor(name(layer, part));
     }
 
     @Override
@@ -90,10 +98,19 @@ final class TorchState implements State, Carry {
     }
 
     @Override
-    public void update(int layer, Tensor conv, Tensor ssm) {
+    public void update(int layer, String part, Tensor value) {
         try (TensorScope scope = TensorScope.temporaries()) {
-            pending.add(new Layer(scope.release(conv), scope.release(ssm)));
+            pending.put(name(layer, part), scope.release(value));
         }
+    }
+
+    @Override
+    public Tensor append(int layer, String part, Tensor rows) {
+        GrowingTensor tensor = growing.get(name(layer, part));
+        if (tensor == null) {
+            throw new IllegalArgumentException("a state of a " + config.modelType() + " has no " + name(layer, part));
+        }
+        return tensor.append(tokensSeen, rows);
     }
 
     @Override
@@ -114,12 +131,14 @@ final class TorchState implements State, Carry {
     void commit(Tensor hidden) {
         long length = hidden.size(1);
         try (TensorScope scope = new TensorScope()) {
-            Tensor last = scope.release(hidden.narrow(1, length - 1, 1).clone());
-            lastHidden.close();
-            lastHidden = last;
+            pending.put(LAST_HIDDEN, scope.release(hidden.select(1, length - 1).clone())); // (1, d)
         }
-        layers.forEach(Layer::close);
-        layers = new ArrayList<>(pending);
+        pending.forEach((name, tensor) -> {
+            Tensor old = tensors.put(name, tensor);
+            if (old != null) {
+                old.close();
+            }
+        });
         pending.clear();
         notes = new HashMap<>(pendingNotes);
         pendingNotes.clear();
@@ -128,14 +147,14 @@ final class TorchState implements State, Carry {
 
     /** Ends a forward pass that failed. */
     void rollBack() {
-        pending.forEach(Layer::close);
+        pending.values().forEach(Tensor::close);
         pending.clear();
         pendingNotes.clear();
     }
 
-    /** The output after the last token (1, 1, d). */
+    /** The output after the last token (1, d). */
     Tensor lastHidden() {
-        return lastHidden;
+        return tensor(LAST_HIDDEN);
     }
 
     /** Whether the model with these weights made it. */
@@ -150,7 +169,7 @@ final class TorchState implements State, Carry {
 
     @Override
     public long sizeInBytes() {
-        return config.stateBytes();
+        return config.stateBytes(tokensSeen);
     }
 
     @Override
@@ -159,11 +178,8 @@ final class TorchState implements State, Carry {
         try {
             // In a scope: each of these calls returns a new handle.
             TensorScope.run(() -> {
-                for (int i = 0; i < layers.size(); i++) {
-                    copy.conv(i).copy_(conv(i));
-                    copy.ssm(i).copy_(ssm(i));
-                }
-                copy.lastHidden.copy_(lastHidden);
+                tensors.forEach((name, tensor) -> copy.tensor(name).copy_(tensor));
+                growing.forEach((name, tensor) -> copy.growing.replace(name, tensor.copy(tokensSeen)));
             });
         } catch (RuntimeException e) {
             copy.close();
@@ -176,13 +192,8 @@ final class TorchState implements State, Carry {
 
     @Override
     public void reset() {
-        TensorScope.run(() -> {
-            for (Layer layer : layers) {
-                layer.conv().zero_();
-                layer.ssm().zero_();
-            }
-            lastHidden.zero_();
-        });
+        TensorScope.run(() -> tensors.values().forEach(Tensor::zero_));
+        growing.values().forEach(GrowingTensor::close);
         notes.clear();
         tokensSeen = 0;
     }
@@ -190,7 +201,8 @@ final class TorchState implements State, Carry {
     @Override
     public void save(Path file) {
         SequencedMap<String, float[]> values = new LinkedHashMap<>();
-        tensors().forEach((name, tensor) -> values.put(name, Tensors.toFloats(tensor)));
+        tensors.forEach((name, tensor) -> values.put(name, Tensors.toFloats(tensor)));
+        growing.forEach((name, tensor) -> values.put(name, tensor.toFloats(tokensSeen)));
         if (config instanceof MemMambaConfig memory) {
             values.putAll(new NotesFile(memory, tokensSeen).write(notes));
         }
@@ -200,29 +212,23 @@ final class TorchState implements State, Carry {
     /** Takes over what {@link #save} wrote. */
     void load(Path file) {
         StateSnapshot snapshot = StateFile.read(file, config, fingerprint);
-        tensors()
-                .forEach((name, tensor) ->
-                        TensorFiles.fill(tensor, DType.F32, MemorySegment.ofArray(snapshot.tensor(name))));
         tokensSeen = snapshot.tokensSeen();
+        tensors.forEach(
+                (name, tensor) -> TensorFiles.fill(tensor, DType.F32, MemorySegment.ofArray(snapshot.tensor(name))));
+        for (TensorSpec spec : plain(config).stateTensors(tokensSeen)) {
+            GrowingTensor tensor = growing.get(spec.name());
+            if (tensor != null) {
+                tensor.load(device, snapshot.tensor(spec.name()), spec.shape().toArray());
+            }
+        }
         if (config instanceof MemMambaConfig memory) {
             notes = new NotesFile(memory, tokensSeen).read(file, snapshot);
         }
     }
 
-    /** All content but the notes under the names of {@link ModelConfig#stateTensors()}. */
-    private SequencedMap<String, Tensor> tensors() {
-        SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
-        for (int i = 0; i < layers.size(); i++) {
-            tensors.put("layers." + i + ".conv", conv(i));
-            tensors.put("layers." + i + ".ssm", ssm(i));
-        }
-        tensors.put("last_hidden", lastHidden);
-        return tensors;
-    }
-
     @Override
     public void close() {
-        layers.forEach(Layer::close);
-        lastHidden.close();
+        tensors.values().forEach(Tensor::close);
+        growing.values().forEach(GrowingTensor::close);
     }
 }

@@ -3,12 +3,14 @@ package org.mamba4j.torch.train;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.model.ConfigSchema;
+import org.mamba4j.model.ModelFamily;
 
 /** The keys of a configuration record, in order: for help texts, comments and comparisons. */
 public final class ConfigKeys {
@@ -66,7 +68,7 @@ public final class ConfigKeys {
                         d.mayChange()));
             }
         }
-        for (ConfigSchema.Field field : ModelSection.Family.MEMMAMBA.fields()) { // a Mamba's, and more
+        for (ConfigSchema.Field field : modelFields()) {
             keys.add(new Key(
                     prefix + field.key(),
                     field.definition().help(),
@@ -75,6 +77,15 @@ public final class ConfigKeys {
                     field.expectation(),
                     false));
         }
+    }
+
+    /** The fields of all families; of a key that several have, the first's. */
+    private static Collection<ConfigSchema.Field> modelFields() {
+        Map<String, ConfigSchema.Field> fields = new LinkedHashMap<>();
+        for (ModelFamily family : ModelFamily.values()) {
+            ModelSection.fieldsOf(family).forEach(field -> fields.putIfAbsent(field.key(), field));
+        }
+        return fields.values();
     }
 
     /** Whether a component stands not for one key but for those of the model's own configuration. */

@@ -20,6 +20,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.model.ConfigSchema;
+import org.mamba4j.model.ModelFamily;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
@@ -156,7 +157,7 @@ final class ConfigReader {
             String name = ConfigKeys.snake(components[i].getName());
             @Nullable JsonNode node = tree.get(name);
             if (ConfigKeys.isModelFields(components[i])) {
-                values[i] = modelFields((ModelSection.Family) values[0], tree, prefix);
+                values[i] = modelFields((ModelFamily) values[0], tree, prefix);
             } else {
                 values[i] = components[i].getType().isRecord()
                         ? bindBlock(components[i].getType(), node, prefix + name)
@@ -187,10 +188,10 @@ final class ConfigReader {
     }
 
     /** The values of the family's keys, checked one by one against their definitions. */
-    private Map<String, String> modelFields(ModelSection.Family family, ObjectNode tree, String prefix) {
+    private Map<String, String> modelFields(ModelFamily family, ObjectNode tree, String prefix) {
         Map<String, String> values = new LinkedHashMap<>();
         List<String> known = new ArrayList<>(List.of("type", "pad_vocabulary_to"));
-        for (ConfigSchema.Field field : family.fields()) {
+        for (ConfigSchema.Field field : ModelSection.fieldsOf(family)) {
             known.add(field.key());
             @Nullable JsonNode node = tree.get(field.key());
             if (node == null && field.isRequired()) {

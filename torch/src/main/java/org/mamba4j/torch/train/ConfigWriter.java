@@ -41,7 +41,7 @@ final class ConfigWriter {
     }
 
     private static void appendModel(ModelSection model, String indent, StringBuilder out) {
-        for (ConfigSchema.Field field : model.type().fields()) {
+        for (ConfigSchema.Field field : ModelSection.fieldsOf(model.type())) {
             out.append(indent).append("# ").append(field.definition().help());
             if (!field.isRequired()) {
                 out.append("; default ").append(ModelSection.byDefault(field));

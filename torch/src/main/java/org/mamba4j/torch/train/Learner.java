@@ -28,6 +28,7 @@ import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.nn.MambaPass;
+import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 import org.mamba4j.torch.parallel.Ranks;
@@ -66,7 +67,7 @@ final class Learner implements AutoCloseable {
         if (MambaPass.covers(network)) {
             return new GraphDescent(network, config, ranks);
         }
-        if (network.kernels().isCuda()) {
+        if (network instanceof MemMamba && network.kernels().isCuda()) {
             LOG.log(
                     Level.INFO,
                     "a memory with these variants trains by autograd, several times slower than memory_fusion residual"

@@ -1,6 +1,5 @@
 package org.mamba4j.torch.train;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,9 +12,8 @@ import org.mamba4j.json.JsonString;
 import org.mamba4j.json.JsonValue;
 import org.mamba4j.model.ConfigSchema;
 import org.mamba4j.model.MambaConfig;
-import org.mamba4j.model.MemMambaConfig;
-import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.model.ModelFamily;
 
 /**
  * What is to be trained: the keys of config.json that the family has, as its configuration record defines them, but for
@@ -27,7 +25,7 @@ import org.mamba4j.model.ModelConfig;
  */
 public record ModelSection(
         @Describe(value = "family of the model", byDefault = "mamba")
-        Family type,
+        ModelFamily type,
 
         @Describe(
                 value = "the embedding's rows are padded to a multiple of this",
@@ -42,32 +40,11 @@ public record ModelSection(
     /** The key that a training configuration does not have. */
     private static final String VOCABULARY = "vocab_size";
 
-    /** Families of models that can be trained. */
-    public enum Family {
-        /** {@link MambaConfig}. */
-        MAMBA,
-        /** {@link MemMambaConfig}: a Mamba's keys and those of its memory. */
-        MEMMAMBA;
-
-        private List<ConfigSchema<?>> schemas() {
-            return switch (this) {
-                case MAMBA -> List.of(MambaConfig.SCHEMA);
-                case MEMMAMBA -> List.of(MambaConfig.SCHEMA, MemoryConfig.SCHEMA);
-            };
-        }
-
-        /** The fields that a section of this family has. */
-        List<ConfigSchema.Field> fields() {
-            List<ConfigSchema.Field> fields = new ArrayList<>();
-            for (ConfigSchema<?> schema : schemas()) {
-                for (ConfigSchema.Field field : schema.fields()) {
-                    if (!field.key().equals(VOCABULARY)) {
-                        fields.add(field);
-                    }
-                }
-            }
-            return fields;
-        }
+    /** The fields that a section of a family has. */
+    static List<ConfigSchema.Field> fieldsOf(ModelFamily family) {
+        return family.fields().stream()
+                .filter(field -> !field.key().equals(VOCABULARY))
+                .toList();
     }
 
     /**
@@ -93,9 +70,9 @@ public record ModelSection(
      */
     public ModelConfig config(int tokens) {
         JsonObject.Builder json = JsonObject.builder()
-                .put("model_type", ConfigKeys.enumName(type))
+                .put("model_type", type.modelType())
                 .put(VOCABULARY, (long) Math.ceilDiv(tokens, padVocabularyTo) * padVocabularyTo);
-        for (ConfigSchema.Field field : type.fields()) {
+        for (ConfigSchema.Field field : fieldsOf(type)) {
             String text = String.valueOf(fields.get(field.key()));
             // Left out, the default stands for itself: some cannot be written in config.json (an automatic rank).
             if (field.isRequired() || !text.equals(field.definition().otherwise())) {

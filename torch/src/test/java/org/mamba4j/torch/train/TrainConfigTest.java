@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
 import org.mamba4j.data.LengthCourse;
+import org.mamba4j.model.ConfigSchema;
 import org.mamba4j.model.MambaConfig;
 
 class TrainConfigTest {
@@ -67,9 +68,12 @@ class TrainConfigTest {
 
         assertThat(TrainConfig.load(file, List.of())).isEqualTo(config);
         for (ConfigKeys.Key key : ConfigKeys.ofTraining()) {
-            if (family.equals("memmamba") || !key.name().startsWith("model.memory_")) {
+            if (!key.name().startsWith("model.")) {
                 assertThat(yaml).contains("# " + key.meaning());
             }
+        }
+        for (ConfigSchema.Field field : ModelSection.fieldsOf(config.model().type())) {
+            assertThat(yaml).contains("# " + field.definition().help());
         }
     }
 
