@@ -33,10 +33,11 @@ import org.mamba4j.torch.kernel.Precision;
  */
 record KeySearch(Path folder, DemoCorpus text, long seed) {
     /** Lengths to choose from, in tokens. */
-    private static final List<Integer> LENGTHS = List.of(10_000, 20_000, 50_000, 100_000, 200_000, 400_000);
+    private static final List<Integer> LENGTHS =
+            List.of(10_000, 15_000, 20_000, 30_000, 50_000, 70_000, 100_000, 150_000, 200_000, 300_000, 400_000);
 
     /** What one reading may take; there are two. */
-    private static final double SECONDS = 14;
+    private static final double SECONDS = 18;
 
     private static final double WARM_UP_SECONDS = 1.5;
     private static final int PIECE = 2048;
@@ -136,7 +137,7 @@ record KeySearch(Path folder, DemoCorpus text, long seed) {
                 "model",
                 String.format(
                         Locale.ROOT,
-                        "MemMamba of %,d parameters, trained for this; pure Java, no GPU",
+                        "MemMamba of %,d parameters, trained on texts with keys in them; pure Java, no GPU",
                         model.config().parameterCount()));
         DemoCommand.fact(
                 "text", String.format(Locale.ROOT, "%,d bytes of %s", example.answerFrom(), text.description()));

@@ -191,7 +191,7 @@ class DemoTest {
         assertThat(result.out().replaceAll("\\s+", " "))
                 .contains("0/4 find", "The pass key of", "(seed 5)", "What is the pass key of", "notes are kept")
                 .contains("wrong: it is", "reading nothing of what they note", "1/4 train")
-                .contains("20,000 bytes of");
+                .contains("30,000 bytes of");
         assertThat(Files.readString(folder.resolve("demo/report.html"))).contains("hidden key", "not found after");
 
         Path weights = model.resolve("model.safetensors");
