@@ -100,7 +100,8 @@ public final class MemoryLayerPass {
 
     /** Whether memories of this configuration are trained by this class. */
     public static boolean covers(MemoryConfig memory) {
-        return memory.fusion().equals("residual")
+        return !memory.notesAtRandom()
+                && memory.fusion().equals("residual")
                 && memory.crossLayerTrigger().equals("period")
                 && memory.crossLayerPeriod() <= CudaPoolRead.MOST_POOLS
                 && memory.summarySize() <= 128;

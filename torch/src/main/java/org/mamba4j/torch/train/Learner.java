@@ -70,8 +70,8 @@ final class Learner implements AutoCloseable {
         if (network instanceof MemMamba && network.kernels().isCuda()) {
             LOG.log(
                     Level.INFO,
-                    "a memory with these variants trains by autograd, several times slower than memory_fusion residual"
-                            + " and memory_cross_layer_trigger period, which have kernels of their own");
+                    "a memory with these variants trains by autograd, several times slower than memory_fusion residual,"
+                            + " memory_cross_layer_trigger period and memory_importance learned, which have kernels");
         }
         return new AutogradDescent(network, config, ranks);
     }
