@@ -19,8 +19,8 @@ import org.mamba4j.text.Tokenizer;
  * and belong to other names: then it does not help to remember just any number.
  *
  * <p>Text, keys, names and places follow from the seed, the length and the number of the trial alone, so a grid can be
- * measured in parts, and two models answer the same questions. The depths of one trial differ in nothing but the place of
- * the statement asked for: what comes before it is read once for all of them.
+ * measured in parts, and two models answer the same questions. The depths of one trial share text and name; the digits and
+ * the place of the statement asked for differ, and what comes before it is read once for all of them.
  */
 public final class Passkey {
     private final Subject subject;
@@ -160,6 +160,8 @@ public final class Passkey {
         long mixed = (grid.seed() * 1_000_003 + length) * 1_000_003 + i;
         SplittableRandom random = new SplittableRandom(mixed);
         List<PassKeys.Key> keys = PassKeys.draw(grid.keys(), random);
+        SplittableRandom ofDepth = new SplittableRandom(mixed ^ Double.doubleToLongBits(depth));
+        keys.set(0, new PassKeys.Key(keys.getFirst().name(), PassKeys.digits(ofDepth)));
         List<PassKeys.Sentence> statements =
                 keys.stream().map(passKeys::statement).toList();
         PassKeys.Sentence question = passKeys.question(keys.getFirst());

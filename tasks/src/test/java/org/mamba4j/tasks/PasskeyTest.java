@@ -156,7 +156,7 @@ class PasskeyTest {
         Passkey.Grid grid = new Passkey.Grid(List.of(1000), List.of(1.0, 0.0, 0.5), 1, 2, 7);
         Trial first = task.trial(grid, TEXT, 1000, 0, 0);
         Trial last = task.trial(grid, TEXT, 1000, 1, 0);
-        assertThat(last.answer()).isEqualTo(first.answer());
+        assertThat(last.answer()).isNotEqualTo(first.answer());
         List<Trial> trials = List.of(last, first, task.trial(grid, TEXT, 1000, 0.5, 0));
         FakeLanguageModel reader = reader(10_000, false);
         assertThat(new GreedyAnswers(new Subject(reader, BYTES, 1)).areRight(trials))
