@@ -7,11 +7,15 @@ import de.kherud.llama.InferenceParameters;
 import de.kherud.llama.LlamaModel;
 import de.kherud.llama.ModelParameters;
 import de.kherud.llama.args.LogFormat;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.SharedData;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.Generator;
@@ -140,6 +144,31 @@ class LlamaCppTest {
                 assertThat(checkpoint.format("backbone.embeddings.weight")).isEqualTo(format);
             }
             assertThat(theirs(file)).startsWith(ours(file).substring(0, 12));
+        }
+    }
+
+    /** The tokenizer of Pythia and of the published Mambas: 40,000 characters of a novel, of Java and of other scripts. */
+    @Test
+    void readsTextIntoTheTokensOfGptNeox() throws IOException {
+        Tokenizer tokenizer = Tokenizers.load(SharedData.require("data/tokenizers/gpt-neox-20b/tokenizer.json"));
+        MambaConfig config = config(tokenizer).dModel(32).nLayer(1).build();
+        Path model = GgufModels.random(folder.resolve("neox"), config, tokenizer, 1);
+        Path file = folder.resolve("neox.gguf");
+        assertThat(GgufConverter.toFile(model, file, Optional.of(WeightFormat.Q8)))
+                .singleElement()
+                .asString()
+                .contains("does not normalise text (NFC)");
+        String novel = Files.readString(SharedData.require("data/text/tinyshakespeare.txt"))
+                .substring(0, 40_000);
+        String java = Files.readString(Path.of("src/main/java/org/mamba4j/checkpoint/GgufHeader.java"));
+        String scripts =
+                "Größe, naïve café — „Москва“ 東京 서울 🎉🎉 x\u00a0y\r\n\t\t  1234567   <|endoftext|>  ½ €5\n\n\n";
+        ModelParameters parameters =
+                new ModelParameters().setModel(file.toString()).setCtxSize(64).disableLog();
+        try (LlamaModel opened = new LlamaModel(parameters)) {
+            for (String text : List.of(novel, java, scripts)) {
+                assertThat(opened.encode(text)).isEqualTo(tokenizer.encode(text));
+            }
         }
     }
 }

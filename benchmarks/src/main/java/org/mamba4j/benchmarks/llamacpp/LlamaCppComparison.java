@@ -113,7 +113,7 @@ public final class LlamaCppComparison {
     }
 
     private int rounds() {
-        return brief ? 3 : 7;
+        return brief ? 3 : 5;
     }
 
     private void compare(WeightFormat type, Path file, int threads, double bandwidth) throws IOException {
