@@ -44,7 +44,7 @@ public final class Kernels {
     private static final class Dense {
         // Asks best(), which says so where there is no Vector API.
         static final DenseKernels KERNELS =
-                best() instanceof VectorKernels ? new VectorDense(Workers.shared()) : new PlainDense();
+                best() instanceof VectorKernels ? VectorDense.starting(Workers.shared()) : new PlainDense();
     }
 
     private static final class Best {

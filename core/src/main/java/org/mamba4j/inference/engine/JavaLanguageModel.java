@@ -40,7 +40,6 @@ public final class JavaLanguageModel implements LanguageModel {
     private final Checkpoint checkpoint;
     private final Arena arena;
     private final Layer.Kernels kernels;
-    private final String fingerprint;
     private final Matrix embedding;
     private final List<Layer> layers;
     private final List<List<MemoryLayer>> memories; // one of each layer, or none
@@ -64,6 +63,7 @@ public final class JavaLanguageModel implements LanguageModel {
     private final AtomicInteger users = new AtomicInteger();
 
     private final AtomicBoolean freed = new AtomicBoolean();
+    private final StringBuilder fingerprint = new StringBuilder();
     private final LazyTokenizer tokenizer;
 
     private JavaLanguageModel(Checkpoint checkpoint, Arena arena, Layer.Kernels kernels) {
@@ -71,7 +71,6 @@ public final class JavaLanguageModel implements LanguageModel {
         this.arena = arena;
         this.kernels = kernels;
         config = supported(checkpoint);
-        fingerprint = checkpoint.fingerprint();
         tokenizer = new LazyTokenizer(checkpoint.folder());
         Weights weights = new Weights(checkpoint, arena);
         embedding = weights.matrix(config.embedding().name());
@@ -181,8 +180,19 @@ public final class JavaLanguageModel implements LanguageModel {
         return layers;
     }
 
+    /** Made when first needed, since it reads from every parameter, and a program that has just started has better to do. */
     String fingerprint() {
-        return fingerprint;
+        synchronized (fingerprint) {
+            if (fingerprint.isEmpty()) {
+                enter();
+                try {
+                    fingerprint.append(checkpoint.fingerprint());
+                } finally {
+                    leave();
+                }
+            }
+            return fingerprint.toString();
+        }
     }
 
     @Override

@@ -166,7 +166,7 @@ final class JavaState implements State {
         if (closed) {
             throw new IllegalStateException("the state is closed");
         }
-        return model.fingerprint().equals(other.fingerprint());
+        return model == other || model.fingerprint().equals(other.fingerprint());
     }
 
     /** Ends a pass over {@code count} tokens, which did not go beyond the open chunk. */

@@ -62,13 +62,12 @@ record Weights(Checkpoint checkpoint, Arena arena) {
 
     /** {@code function} of each number of a parameter, as float32. */
     MemorySegment mapped(String name, DoubleUnaryOperator function) {
-        DType type = checkpoint.info(name).dtype();
-        MemorySegment from = checkpoint.data(name);
-        long count = checkpoint.info(name).shape().elements();
-        MemorySegment to = arena.allocate(Float.BYTES * count, JavaState.ALIGNMENT);
-        for (long i = 0; i < count; i++) {
-            to.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) function.applyAsDouble(type.getFloat(from, i)));
+        float[] values = checkpoint.floats(name);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) function.applyAsDouble(values[i]);
         }
+        MemorySegment to = arena.allocate((long) Float.BYTES * values.length, JavaState.ALIGNMENT);
+        MemorySegment.copy(values, 0, to, ValueLayout.JAVA_FLOAT, 0, values.length);
         return to;
     }
 }

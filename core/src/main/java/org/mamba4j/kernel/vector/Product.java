@@ -59,15 +59,7 @@ final class Product implements IntConsumer {
      * @param parallelism how many threads the tasks are for
      */
     void prepare(Matrix matrix, Rows from, MemorySegment offsets, Rows to, int parallelism) {
-        format = matrix.format();
-        weight = matrix.data().address();
-        weightStride = matrix.rowBytes();
-        widening = Widening.of(format);
-        rowLoop = RowLoops.of(format);
-        chains = RowLoops.chains(format);
-        rows = matrix.rows();
-        columns = matrix.columns();
-        floatStride = 4L * columns;
+        take(matrix.format(), matrix.data().address(), matrix.rowBytes(), matrix.rows(), matrix.columns());
         int fit = Math.clamp(TASK_BYTES / Math.max(1L, 4L * columns), 1, rows);
         // As many tasks for each thread, all of a size.
         int tasks = Math.ceilDiv(Math.ceilDiv(rows, fit), parallelism) * parallelism;
@@ -80,6 +72,18 @@ final class Product implements IntConsumer {
         bias = offsets.byteSize() == 0 ? 0 : offsets.address();
     }
 
+    private void take(WeightFormat kind, long w, long stride, int count, int width) {
+        format = kind;
+        weight = w;
+        weightStride = stride;
+        widening = Widening.of(format);
+        rowLoop = RowLoops.of(format);
+        chains = RowLoops.chains(format);
+        rows = count;
+        columns = width;
+        floatStride = 4L * columns;
+    }
+
     int tasks() {
         return Math.ceilDiv(rows, rowsPerTask);
     }
@@ -89,6 +93,29 @@ final class Product implements IntConsumer {
         int first = task * rowsPerTask;
         int count = Math.min(rows - first, rowsPerTask);
         long block = weight + first * weightStride;
+        if (WarmUp.of(format).isCold()) {
+            WarmUp.count((long) count * columns * length);
+            ScalarLoops.product(
+                    format, block, weightStride, count, columns, x, xStride, length, y + 4L * first, yStride);
+        } else {
+            vectors(block, first, count);
+        }
+        if (bias != 0) {
+            for (int t = 0; t < length; t++) {
+                add(y + 4L * first + t * yStride, bias + 4L * first, count);
+            }
+        }
+    }
+
+    private void add(long to, long from, int count) {
+        if (WarmUp.STEP.isCold()) {
+            ScalarLoops.add(to, from, count);
+        } else {
+            DenseLoops.add(to, from, count);
+        }
+    }
+
+    private void vectors(long block, int first, int count) {
         int wholeRows = length < TILE ? 0 : count / TILE * TILE;
         int wholeTokens = length / TILE * TILE;
         if (wholeRows > 0) {
@@ -98,11 +125,18 @@ final class Product implements IntConsumer {
             int done = t < wholeTokens ? wholeRows : 0;
             oneToken(block + done * weightStride, count - done, x + t * xStride, y + t * yStride + 4L * (first + done));
         }
-        if (bias != 0) {
-            for (int t = 0; t < length; t++) {
-                DenseLoops.add(y + 4L * first + t * yStride, bias + 4L * first, count);
-            }
-        }
+    }
+
+    /** All loops for {@code format} on dense rows and tokens, for {@link WarmUp}. */
+    void warmUp(WeightFormat kind, long w, long stride, int count, int width, long tokens, int many, long to) {
+        take(kind, w, stride, count, width);
+        x = tokens;
+        xStride = floatStride;
+        y = to;
+        yStride = 4L * count;
+        length = many;
+        bias = 0;
+        vectors(w, 0, count);
     }
 
     private void oneToken(long block, int count, long token, long to) {

@@ -12,13 +12,16 @@ import jdk.incubator.vector.FloatVector;
 import org.mamba4j.kernel.ScanArguments;
 
 /**
- * One step of a scan, as each generated token takes it.
+ * One step of a scan, as each generated token takes it, or a few, as the shortest prompts do.
  *
- * <p>For one step it would not pay to bring channels side by side as {@link ScanForward} does, so here lanes are the states
+ * <p>For so few it would not pay to bring channels side by side as {@link ScanForward} does, so here lanes are the states
  * of one channel, which lie side by side in memory; only what is done once per channel (softplus, silu) has channels as
  * lanes. Where N does not fill vectors, a channel's states are copied to where zeros follow them.
  */
 final class ScanStep implements IntConsumer {
+    /** Steps that are taken one by one. */
+    static final int MOST = 8;
+
     /** Channels of a task. */
     private static final int SLICE = 256;
 
@@ -26,26 +29,34 @@ final class ScanStep implements IntConsumer {
     private static final StepFrame.Loop[] PADDED = {ScanStep::padded};
     private static final ThreadLocal<ScanStep> OF_THREAD = ThreadLocal.withInitial(ScanStep::new);
 
+    private int length;
     private long u;
+    private long uStride;
     private long delta;
+    private long deltaStride;
     private long bias;
     private long b;
+    private long bStride;
     private long c;
+    private long cStride;
     private long skip;
     private long z;
+    private long zStride;
     private long a;
     private long state;
     private long last;
     private long y;
+    private long yStride;
     private int states;
     private int channels;
     private boolean softplus;
 
     private ScanStep() {}
 
-    /** Whether {@code s} is a single step that this class can take. */
+    /** Whether {@code s} is so few steps that this class is to take them. */
     static boolean fits(ScanArguments s) {
-        return s.length() == 1
+        return s.length() > 0
+                && s.length() <= MOST
                 && s.batch() == 1
                 && s.channels() > 0
                 && s.initialState().byteSize() > 0
@@ -53,20 +64,27 @@ final class ScanStep implements IntConsumer {
                 && s.checkpoints().byteSize() == 0;
     }
 
-    /** The step of the calling thread, made ready for {@code s}, which must fit. */
+    /** The steps of the calling thread, made ready for {@code s}, which must fit. */
     static ScanStep of(ScanArguments s) {
         ScanStep step = OF_THREAD.get();
+        step.length = s.length();
         step.u = ScanLayout.address(s.u(), 0, 0, 0);
+        step.uStride = ScanLayout.stride(s.u());
         step.delta = ScanLayout.address(s.delta(), 0, 0, 0);
+        step.deltaStride = ScanLayout.stride(s.delta());
         step.bias = address(s.deltaBias());
         step.b = ScanLayout.address(s.b(), 0, 0, 0);
+        step.bStride = ScanLayout.stride(s.b());
         step.c = ScanLayout.address(s.c(), 0, 0, 0);
+        step.cStride = ScanLayout.stride(s.c());
         step.skip = address(s.d());
         step.z = s.z().isPresent() ? ScanLayout.address(s.z(), 0, 0, 0) : 0;
+        step.zStride = ScanLayout.stride(s.z());
         step.a = s.a().address();
         step.state = s.initialState().address();
         step.last = s.lastState().address();
         step.y = ScanLayout.address(s.y(), 0, 0, 0);
+        step.yStride = ScanLayout.stride(s.y());
         step.states = s.states();
         step.channels = s.channels();
         step.softplus = s.softplus();
@@ -83,7 +101,14 @@ final class ScanStep implements IntConsumer {
 
     @Override
     public void accept(int task) {
-        int first = task * SLICE;
+        boolean cold = WarmUp.STEP.isCold();
+        for (int t = 0; t < length; t++) {
+            take(t, task * SLICE, cold);
+        }
+    }
+
+    /** Takes step {@code t} for the slice of channels that begins with {@code first}. */
+    private void take(int t, int first, boolean cold) {
         int count = Math.min(SLICE, channels - first);
         long vectors = Math.ceilDiv(SLICE, Lanes.COUNT);
         long perChannel = Lanes.blocks(states);
@@ -97,39 +122,72 @@ final class ScanStep implements IntConsumer {
         f.power = scratch.take(vectors);
         long gate = scratch.take(vectors);
         long at = 4L * first;
-        Lanes.copy(delta + at, f.delta, 4L * count);
+        long inputs = u + t * uStride + at;
+        long outputs = y + t * yStride + at;
+        Lanes.copy(delta + t * deltaStride + at, f.delta, 4L * count);
         if (bias != 0) {
-            DenseLoops.add(f.delta, bias + at, count);
+            add(f.delta, bias + at, count, cold);
         }
         if (softplus) {
-            f.run(StepFrame.SOFTPLUS);
+            softplus(f, cold);
         }
-        DenseLoops.multiply(f.delta, u + at, count, f.input);
+        DenseLoops.multiply(f.delta, inputs, count, f.input);
         long matrix = at * states;
         f.a = a + matrix;
-        f.before = state + matrix;
+        f.before = (t == 0 ? state : last) + matrix;
         f.after = last + matrix;
-        f.y = y + at;
-        if (states % Lanes.COUNT == 0) {
-            f.b = b;
-            f.c = c;
-            f.run(IN_PLACE);
+        f.y = outputs;
+        f.b = b + t * bStride;
+        f.c = c + t * cStride;
+        if (cold) {
+            ScalarLoops.recurrence(f);
         } else {
-            f.b = padded(b, scratch.take(perChannel));
-            f.c = padded(c, scratch.take(perChannel));
-            f.paddedA = padded(f.a, scratch.take(perChannel));
-            f.paddedState = padded(f.before, scratch.take(perChannel));
-            f.run(PADDED);
+            if (states % Lanes.COUNT != 0) {
+                f.b = padded(f.b, scratch.take(perChannel));
+                f.c = padded(f.c, scratch.take(perChannel));
+                f.paddedA = padded(f.a, scratch.take(perChannel));
+                f.paddedState = padded(f.before, scratch.take(perChannel));
+            }
+            recurrence(f);
         }
         if (skip != 0) {
-            DenseLoops.addProducts(skip + at, u + at, count, y + at);
+            DenseLoops.addProducts(skip + at, inputs, count, outputs);
         }
         if (z != 0) {
-            Lanes.copy(z + at, gate, 4L * count);
+            Lanes.copy(z + t * zStride + at, gate, 4L * count);
             f.x = gate;
-            f.run(StepFrame.SILU);
-            DenseLoops.multiply(gate, y + at, count, y + at);
+            silu(f, cold);
+            DenseLoops.multiply(gate, outputs, count, outputs);
         }
+    }
+
+    private static void add(long to, long from, int count, boolean cold) {
+        if (cold) {
+            ScalarLoops.add(to, from, count);
+        } else {
+            DenseLoops.add(to, from, count);
+        }
+    }
+
+    private static void softplus(StepFrame f, boolean cold) {
+        if (cold) {
+            ScalarLoops.softplus(f.x, f.count);
+        } else {
+            f.run(StepFrame.SOFTPLUS);
+        }
+    }
+
+    static void silu(StepFrame f, boolean cold) {
+        if (cold) {
+            ScalarLoops.silu(f.x, f.count);
+        } else {
+            f.run(StepFrame.SILU);
+        }
+    }
+
+    /** The recurrence of all channels of {@code f}, on vectors. */
+    static void recurrence(StepFrame f) {
+        f.run(f.states % Lanes.COUNT == 0 ? IN_PLACE : PADDED);
     }
 
     /** The N floats at {@code from}, and zeros to the end of a vector. */

@@ -2,7 +2,6 @@ package org.mamba4j.kernel.vector;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.function.IntConsumer;
 import org.mamba4j.kernel.Activation;
 import org.mamba4j.kernel.DenseChecks;
 import org.mamba4j.kernel.DenseKernels;
@@ -13,9 +12,6 @@ import org.mamba4j.kernel.Workers;
 
 /** {@link DenseKernels} on vectors and several threads. */
 public final class VectorDense implements DenseKernels {
-    /** Rows per task of a norm: some ten microseconds of work. */
-    private static final int NORM_ROWS = 32;
-
     private final Workers workers;
     private final ThreadLocal<Product> products = ThreadLocal.withInitial(Product::new);
     private final ThreadLocal<Norm> norms = ThreadLocal.withInitial(Norm::new);
@@ -24,6 +20,15 @@ public final class VectorDense implements DenseKernels {
     /** @param workers the threads to use */
     public VectorDense(Workers workers) {
         this.workers = workers;
+    }
+
+    /**
+     * The same for a program that has just started: until the vector loops are compiled, which a thread of its own sees to,
+     * scalar loops do their work, with the same results. This goes for all kernels of this package, on whatever workers.
+     */
+    public static VectorDense starting(Workers workers) {
+        WarmUp.begin();
+        return new VectorDense(workers);
     }
 
     @Override
@@ -48,17 +53,8 @@ public final class VectorDense implements DenseKernels {
             return;
         }
         Norm norm = norms.get();
-        norm.x = ScanLayout.address(x, 0, 0, 0);
-        norm.xStride = ScanLayout.stride(x);
-        norm.added = added.isPresent() ? ScanLayout.address(added, 0, 0, 0) : 0;
-        norm.addedStride = ScanLayout.stride(added);
-        norm.weight = weight.address();
-        norm.y = ScanLayout.address(y, 0, 0, 0);
-        norm.yStride = ScanLayout.stride(y);
-        norm.epsilon = epsilon;
-        norm.columns = x.channels();
-        norm.length = x.length();
-        workers.run(Math.ceilDiv(x.length(), NORM_ROWS), norm);
+        norm.prepare(x, added, weight, epsilon, y);
+        workers.run(norm.tasks(), norm);
     }
 
     @Override
@@ -76,34 +72,6 @@ public final class VectorDense implements DenseKernels {
             Attention attention = attentions.get();
             attention.prepare(q, tables, scale, nothing, read, missed);
             workers.run(attention.tasks(), attention);
-        }
-    }
-
-    /** The norm of {@link #NORM_ROWS} rows is a task. */
-    private static final class Norm implements IntConsumer {
-        private long x;
-        private long xStride;
-        private long added;
-        private long addedStride;
-        private long weight;
-        private long y;
-        private long yStride;
-        private float epsilon;
-        private int columns;
-        private int length;
-
-        @Override
-        public void accept(int task) {
-            int end = Math.min(length, (task + 1) * NORM_ROWS);
-            for (int t = task * NORM_ROWS; t < end; t++) {
-                long row = x + t * xStride;
-                if (added != 0) {
-                    DenseLoops.add(row, added + t * addedStride, columns);
-                }
-                double squares = DenseLoops.squares(row, columns);
-                float scale = (float) (1 / Math.sqrt(squares / columns + epsilon));
-                DenseLoops.scale(row, scale, weight, columns, y + t * yStride);
-            }
         }
     }
 }

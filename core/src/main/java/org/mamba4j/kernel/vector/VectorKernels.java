@@ -53,7 +53,8 @@ public final class VectorKernels implements SequenceKernels {
     public void convForward(ConvArguments arguments) {
         Runs.checkForward(arguments);
         if (ConvStep.fits(arguments)) {
-            ConvStep.run(arguments);
+            ConvStep step = ConvStep.of(arguments);
+            workers.run(step.tasks(), step);
             return;
         }
         ConvLayout layout = ConvLayout.of(arguments);

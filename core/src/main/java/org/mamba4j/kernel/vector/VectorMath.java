@@ -18,37 +18,33 @@ import jdk.incubator.vector.VectorOperators;
  * below 2^-126 are inexact or 0. NaN stays NaN.
  *
  * <p>log1p(w) on 0 ≤ w ≤ 1, all that softplus needs, is w times a polynomial of degree 9 in w (relative error 5e-9).
- * Coefficients are our own, from a Remez exchange in exact rational arithmetic.
+ * Coefficients are our own, from a Remez exchange in exact rational arithmetic; they stand in {@link ScalarMath}.
  */
 final class VectorMath {
-    static final float LOG2_E = 1.442695f;
-    private static final float LOG2_E_REST = 1.925963e-8f;
-    static final float LN_2 = 0.6931472f;
+    static final float LOG2_E = ScalarMath.LOG2_E;
+    static final float LN_2 = ScalarMath.LN_2;
 
-    /** Where softplus(x) becomes x, as in PyTorch: the difference is 2e-9. */
-    private static final float LINEAR = 20;
-
-    private static final FloatVector ROUND = broadcast(0x1.8p23f);
+    private static final FloatVector ROUND = broadcast(ScalarMath.ROUND);
     private static final FloatVector LOWEST = broadcast(-127f);
     private static final FloatVector HIGHEST = broadcast(128f);
     private static final FloatVector ONE = broadcast(1f);
-    private static final FloatVector E1 = broadcast(0.6931472f);
-    private static final FloatVector E2 = broadcast(0.24022648f);
-    private static final FloatVector E3 = broadcast(0.055503324f);
-    private static final FloatVector E4 = broadcast(0.009618437f);
-    private static final FloatVector E5 = broadcast(0.0013398874f);
-    private static final FloatVector E6 = broadcast(0.00015353362f);
+    private static final FloatVector E1 = broadcast(ScalarMath.E1);
+    private static final FloatVector E2 = broadcast(ScalarMath.E2);
+    private static final FloatVector E3 = broadcast(ScalarMath.E3);
+    private static final FloatVector E4 = broadcast(ScalarMath.E4);
+    private static final FloatVector E5 = broadcast(ScalarMath.E5);
+    private static final FloatVector E6 = broadcast(ScalarMath.E6);
 
-    private static final FloatVector L0 = broadcast(1.0f);
-    private static final FloatVector L1 = broadcast(-0.49999902f);
-    private static final FloatVector L2 = broadcast(0.33329964f);
-    private static final FloatVector L3 = broadcast(-0.24954134f);
-    private static final FloatVector L4 = broadcast(0.19675939f);
-    private static final FloatVector L5 = broadcast(-0.15305592f);
-    private static final FloatVector L6 = broadcast(0.106036544f);
-    private static final FloatVector L7 = broadcast(-0.05695953f);
-    private static final FloatVector L8 = broadcast(0.01985146f);
-    private static final FloatVector L9 = broadcast(-0.0032440247f);
+    private static final FloatVector L0 = broadcast(ScalarMath.L0);
+    private static final FloatVector L1 = broadcast(ScalarMath.L1);
+    private static final FloatVector L2 = broadcast(ScalarMath.L2);
+    private static final FloatVector L3 = broadcast(ScalarMath.L3);
+    private static final FloatVector L4 = broadcast(ScalarMath.L4);
+    private static final FloatVector L5 = broadcast(ScalarMath.L5);
+    private static final FloatVector L6 = broadcast(ScalarMath.L6);
+    private static final FloatVector L7 = broadcast(ScalarMath.L7);
+    private static final FloatVector L8 = broadcast(ScalarMath.L8);
+    private static final FloatVector L9 = broadcast(ScalarMath.L9);
 
     private VectorMath() {}
 
@@ -73,7 +69,7 @@ final class VectorMath {
     static FloatVector exp(FloatVector x) {
         FloatVector product = x.mul(LOG2_E);
         // What the rounded product, and the rounded constant, left out; of no use where the product overflowed.
-        FloatVector rest = x.fma(broadcast(LOG2_E_REST), x.fma(broadcast(LOG2_E), product.neg()));
+        FloatVector rest = x.fma(broadcast(ScalarMath.LOG2_E_REST), x.fma(broadcast(LOG2_E), product.neg()));
         FloatVector power = exp2(product);
         FloatVector corrected = power.fma(rest.mul(LN_2), power);
         VectorMask<Float> usable = product.abs().compare(VectorOperators.LT, 127f);
@@ -98,7 +94,8 @@ final class VectorMath {
     static FloatVector softplus(FloatVector x, FloatVector w) {
         FloatVector log = log1p(w);
         FloatVector positive = x.add(log);
-        return log.blend(positive, x.compare(VectorOperators.GT, 0f)).blend(x, x.compare(VectorOperators.GT, LINEAR));
+        return log.blend(positive, x.compare(VectorOperators.GT, 0f))
+                .blend(x, x.compare(VectorOperators.GT, ScalarMath.LINEAR));
     }
 
     /** 1 / (1 + e^-x), where {@code w} = e^-|x|. */
