@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonFields;
+import org.mamba4j.json.JsonObject;
 import org.mamba4j.json.JsonValue;
 
 /** The register of model families: what {@code model_type} may say, who reads the rest, and which keys there are. */
@@ -13,6 +14,8 @@ public enum ModelFamily {
     MAMBA(MambaConfig.MODEL_TYPE, MambaConfigReader::read, MambaConfig.SCHEMA),
     /** {@link MemMambaConfig}: a Mamba's keys and those of its memory. */
     MEMMAMBA(MemMambaConfig.MODEL_TYPE, MemMambaConfig::read, MambaConfig.SCHEMA, MemoryConfig.SCHEMA),
+    /** {@link Mamba2Config}. */
+    MAMBA2(Mamba2Config.MODEL_TYPE, Mamba2Config::read, Mamba2Config.SCHEMA),
     /** {@link LlamaConfig}: Transformer++. */
     LLAMA(LlamaConfig.MODEL_TYPE, LlamaConfig::read, LlamaConfig.SCHEMA),
     /** {@link GptNeoxConfig}: Pythia. */
@@ -56,7 +59,7 @@ public enum ModelFamily {
     static ModelFamily of(JsonFields config) {
         if (!config.has("model_type")) {
             if (config.has("d_model") && config.has("n_layer")) {
-                return MAMBA;
+                return layersOf(config).equals("Mamba2") ? MAMBA2 : MAMBA;
             }
             throw new UserError(config.source() + ": the key \"model_type\" is missing: it must be one of " + known());
         }
@@ -67,6 +70,13 @@ public enum ModelFamily {
             }
         }
         throw config.error("model_type", "must be one of " + known());
+    }
+
+    /** What state-spaces calls its layers. */
+    private static String layersOf(JsonFields config) {
+        JsonFields none = JsonFields.of(JsonObject.builder().build(), config.source());
+        JsonFields ssm = config.optional("ssm_cfg", config::object, none);
+        return ssm.optional("layer", ssm::string, "Mamba1");
     }
 
     private static String known() {

@@ -16,6 +16,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
+import org.mamba4j.model.Mamba2Config;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
@@ -58,6 +59,7 @@ public abstract class LanguageNetwork implements AutoCloseable {
         return switch (config) {
             case MambaConfig mamba -> new Mamba(mamba, kernels);
             case MemMambaConfig memory -> new MemMamba(memory, kernels, new RankedSelection());
+            case Mamba2Config mamba2 -> new Mamba2(mamba2, kernels);
             case LlamaConfig llama -> new Llama(llama, kernels);
             case GptNeoxConfig neox -> new GptNeox(neox, kernels);
         };

@@ -55,7 +55,7 @@ final class MambaInit {
         } else if (name.endsWith("embeddings.weight")) {
             set(parameter, () -> random.nextGaussian() * config.initializerRange());
         } else if (name.endsWith("dt_proj.bias")) {
-            set(parameter, () -> inverseSoftplus(timeStep(random)));
+            set(parameter, timeStepBias(random, config.dtMin(), config.dtMax(), config.dtInitFloor()));
         } else if (name.endsWith("dt_proj.weight")) {
             double bound = config.dtScale() / Math.sqrt(config.dtRank());
             set(parameter, config.dtInit().equals("constant") ? () -> bound : uniform(random, bound));
@@ -75,10 +75,11 @@ final class MambaInit {
         }
     }
 
-    private double timeStep(SplittableRandom random) {
-        double low = Math.log(config.dtMin());
-        double high = Math.log(config.dtMax());
-        return Math.max(Math.exp(low + random.nextDouble() * (high - low)), config.dtInitFloor());
+    /** What softplus makes a time step of that is log-uniform in [least, greatest] and at least {@code floor}. */
+    static DoubleSupplier timeStepBias(SplittableRandom random, double least, double greatest, double floor) {
+        double low = Math.log(least);
+        double high = Math.log(greatest);
+        return () -> inverseSoftplus(Math.max(Math.exp(low + random.nextDouble() * (high - low)), floor));
     }
 
     /** x with log(1 + eˣ) = y. */

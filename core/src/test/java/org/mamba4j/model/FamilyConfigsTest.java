@@ -1,0 +1,170 @@
+package org.mamba4j.model;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.mamba4j.UserError;
+import org.mamba4j.json.Json;
+import org.mamba4j.json.JsonText;
+
+/** config.json of the families that Mamba is compared with. */
+class FamilyConfigsTest {
+    private static final String LLAMA = "{\"model_type\":\"llama\",\"vocab_size\":100,\"hidden_size\":64,"
+            + "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":80";
+    private static final String NEOX = LLAMA.replace("llama", "gpt_neox");
+    private static final String MAMBA2 =
+            "{\"model_type\":\"mamba2\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
+    private static final String STATE_SPACES =
+            "{\"d_model\":64,\"n_layer\":2,\"vocab_size\":97,\"ssm_cfg\":{\"layer\":\"Mamba2\"";
+
+    private static ModelConfig read(String json) {
+        return ModelConfig.fromJson(Json.parse(json.getBytes(UTF_8), "config.json"), "config.json");
+    }
+
+    @Test
+    void rotaryPositionsAreReadInOldAndNewSpellings() {
+        LlamaConfig llama = (LlamaConfig) read(LLAMA + ",\"rope_theta\":500000.0,\"rope_scaling\":{\"factor\":8.0,"
+                + "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":4096,"
+                + "\"rope_type\":\"llama3\"}}");
+        assertThat(llama.rope()).isEqualTo(new Rope(500000, "llama3", 8, 1, 4, 4096, 16));
+        assertThat(((LlamaConfig) read(LLAMA + ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}")).rope())
+                .isEqualTo(new Rope(10000, "linear", 2, 1, 4, 8192, 16));
+        assertThat(((LlamaConfig) read(LLAMA + ",\"rope_scaling\":null,\"rope_theta\":10000,"
+                                + "\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000.0}}"))
+                        .rope())
+                .isEqualTo(((LlamaConfig) read(LLAMA + "}")).rope());
+        GptNeoxConfig pythia = (GptNeoxConfig) read(NEOX + ",\"rotary_pct\":0.5,\"rotary_emb_base\":20000}");
+        assertThat(pythia.rope()).isEqualTo(new Rope(20000, "default", 1, 1, 4, 8192, 8));
+        assertThat(((GptNeoxConfig) read(NEOX + "}")).rope().size()).isEqualTo(4);
+    }
+
+    @Test
+    void defaultsAreThoseOfTransformers() {
+        LlamaConfig llama = (LlamaConfig) read(LLAMA + ",\"head_dim\":null,\"num_key_value_heads\":null}");
+        assertThat(llama.headSize()).isEqualTo(16);
+        assertThat(llama.nKvHeads()).isEqualTo(4);
+        assertThat(llama.tieEmbeddings()).isFalse();
+        assertThat(llama.normEpsilon()).isEqualTo(1e-6);
+        GptNeoxConfig neox = (GptNeoxConfig) read(NEOX + "}");
+        assertThat(neox.parallelResidual()).isTrue();
+        assertThat(neox.attentionBias()).isTrue();
+        assertThat(neox.activation()).isEqualTo("gelu");
+    }
+
+    @Test
+    void stateSpacesMamba2IsRead() {
+        Mamba2Config config = (Mamba2Config) read(STATE_SPACES
+                + ",\"d_state\":32,\"headdim\":16,\"dt_limit\":[0.0,0.5]},\"rms_norm\":true,\"d_intermediate\":0,"
+                + "\"attn_layer_idx\":[],\"attn_cfg\":{},\"residual_in_fp32\":true,\"fused_add_norm\":true,"
+                + "\"pad_vocab_size_multiple\":16,\"tie_embeddings\":true}");
+        assertThat(config.vocabSize()).isEqualTo(112);
+        assertThat(config.nHeads()).isEqualTo(8);
+        assertThat(config.nGroups()).isEqualTo(1);
+        assertThat(config.dState()).isEqualTo(32);
+        assertThat(config.dtHigh()).isEqualTo(0.5);
+        assertThat(config.tieEmbeddings()).isTrue();
+        assertThat(config.eosTokenId()).isEqualTo(MambaConfig.NO_TOKEN);
+        assertThat(((Mamba2Config) read(STATE_SPACES + "}}")).dState()).isEqualTo(128);
+    }
+
+    @Test
+    void whatIsWrittenIsReadAgain() {
+        List<ModelConfig> all = List.of(
+                read(LLAMA + "}"),
+                read(LLAMA + ",\"attention_bias\":true,\"mlp_bias\":true,\"tie_word_embeddings\":true,\"head_dim\":8,"
+                        + "\"num_key_value_heads\":2,\"hidden_act\":\"relu\",\"rms_norm_eps\":0.001,\"eos_token_id\":null,"
+                        + "\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":3,\"rope_theta\":77,"
+                        + "\"low_freq_factor\":2,\"high_freq_factor\":5,\"original_max_position_embeddings\":99}}"),
+                read(NEOX + ",\"use_parallel_residual\":false,\"attention_bias\":false,\"layer_norm_eps\":0.1,"
+                        + "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"partial_rotary_factor\":0.5}}"),
+                read(MAMBA2 + "}"),
+                read(MAMBA2 + ",\"n_groups\":2,\"num_heads\":8,\"head_dim\":16,\"time_step_limit\":[0.01,0.2]}"));
+        for (ModelConfig config : all) {
+            assertThat(read(JsonText.compact(config.toJson()))).isEqualTo(config);
+            assertThat(config.parameters()).contains(config.embedding(), config.head());
+        }
+    }
+
+    @Test
+    void noLimitIsWrittenAsTransformersWritesIt() {
+        for (String none : List.of("{\"__float__\":\"Infinity\"}", "null")) {
+            Mamba2Config config = (Mamba2Config) read(MAMBA2 + ",\"time_step_limit\":[0.0," + none + "]}");
+            assertThat(config).isEqualTo(read(MAMBA2 + "}"));
+            assertThat(JsonText.compact(config.toJson())).contains("[0.0,{\"__float__\":\"Infinity\"}]");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            LLAMA | "num_key_value_heads":3 | must be a multiple of "num_key_value_heads", 3
+            LLAMA | "head_dim":7 | must be even
+            LLAMA | "num_attention_heads":5 | key
+            LLAMA | "hidden_act":"quick_gelu" | must be one of silu, gelu
+            LLAMA | "rope_scaling":{"rope_type":"yarn","factor":2} | must be one of default, linear, llama3
+            LLAMA | "rope_scaling":{"rope_type":"linear","attention_factor":2} | "rope_scaling.attention_factor" is 2, but this key is unknown
+            LLAMA | "rope_theta":1e5,"rope_parameters":{"rope_theta":1e4} | "rope_parameters.rope_theta" is 1e4, but elsewhere it is 1e5
+            LLAMA | "partial_rotary_factor":0.5 | only 1.0 is supported
+            LLAMA | "attention_dropout":0.1 | only 0.0 is supported
+            LLAMA | "eos_token_id":[2,3] | leave the one at which texts should end
+            LLAMA | "sliding_window":4096 | unknown and may change what the model computes
+            LLAMA | "architectures":["LlamaForTokenClassification"] | must name LlamaForCausalLM
+            NEOX  | "rotary_pct":0.2 | they turn pairs
+            NEOX  | "hidden_dropout":0.1 | only 0.0 is supported
+            NEOX  | "use_parallel_residual":1 | must be true or false
+            MAMBA2 | "num_heads":3 | must be "expand" times "hidden_size", 128
+            MAMBA2 | "n_groups":3 | must be a multiple of it
+            MAMBA2 | "hidden_act":"relu" | only "silu" is supported
+            MAMBA2 | "rms_norm":false | only true is supported
+            MAMBA2 | "time_step_limit":[0.0] | must be two numbers
+            MAMBA2 | "time_step_limit":[0.5,0.1] | begins with 0.5, but ends with 0.1
+            MAMBA2 | "intermediate_size":100 | expand times the model's width is 128
+            """)
+    void whatIsNotComputedIsRefused(String family, String field, String message) {
+        String start = family.equals("LLAMA") ? LLAMA : family.equals("NEOX") ? NEOX : MAMBA2;
+        String json = message.equals("key") ? start.replace("heads\":4", "heads\":5") + "}" : start + "," + field + "}";
+        String expected = message.equals("key") ? "must be a multiple of \"num_attention_heads\", 5" : message;
+        assertThatThrownBy(() -> read(json))
+                .isInstanceOf(UserError.class)
+                .hasMessageStartingWith("config.json: ")
+                .hasMessageContaining(expected);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            "ngroups":2 | only 1 is supported
+            "norm_before_gate":true | only false is supported
+            "D_has_hdim":true | only false is supported
+            "something":1 | "ssm_cfg.something" is unknown
+            """)
+    void whatIsNotComputedOfStateSpacesIsRefused(String field, String message) {
+        assertThatThrownBy(() -> read(STATE_SPACES + "," + field + "}}"))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining(message);
+    }
+
+    @Test
+    void masksAndFrequenciesInOldFilesAreNoParameters() {
+        ModelConfig neox = read(NEOX + "}");
+        for (String name : List.of("bias", "masked_bias", "rotary_emb.inv_freq")) {
+            assertThat(neox.isBuffer("gpt_neox.layers.1.attention." + name)).isTrue();
+        }
+        assertThat(neox.isBuffer("gpt_neox.layers.1.attention.dense.bias")).isFalse();
+        assertThat(read(LLAMA + "}").isBuffer("model.layers.0.self_attn.rotary_emb.inv_freq"))
+                .isTrue();
+        assertThat(read(MAMBA2 + "}").isBuffer("backbone.layers.0.mixer.D")).isFalse();
+    }
+
+    @Test
+    void whatAttentionKeepsGrowsWithTheText() {
+        ModelConfig llama = read(LLAMA + ",\"num_key_value_heads\":2}");
+        assertThat(llama.stateBytes()).isEqualTo(4 * 64);
+        assertThat(llama.stateBytes(10)).isEqualTo(4 * (64 + 2 * 2 * 2 * 16 * 10));
+        assertThat(read(MAMBA2 + "}").stateBytes(10))
+                .isEqualTo(read(MAMBA2 + "}").stateBytes());
+    }
+}
