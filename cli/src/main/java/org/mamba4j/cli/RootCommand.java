@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
             DemoCommand.class,
             TrainCommand.class,
             GenerateCommand.class,
+            ChatCommand.class,
             ScoreCommand.class,
             EvalCommand.class,
             LogitsCommand.class,
