@@ -1,5 +1,7 @@
 package org.mamba4j.torch.nn;
 
+import java.util.Arrays;
+
 /**
  * What the memory of one layer keeps of a sequence. Arrays are not changed once they are in here.
  *
@@ -23,6 +25,29 @@ record LayerNotes(
     /** Of a sequence of which nothing has been read; zeros stand in the tails. */
     static final LayerNotes EMPTY = new LayerNotes(
             new float[0], new float[0], new long[0], new float[0], new float[0], new float[0], new float[0]);
+
+    /** The same with more tokens in the open chunk, which they do not complete. */
+    LayerNotes with(float[] moreSummaries, float[] moreImportances) {
+        return new LayerNotes(
+                summaries,
+                importances,
+                positions,
+                joined(openSummaries, moreSummaries),
+                joined(openImportances, moreImportances),
+                tokenTail,
+                layerTail);
+    }
+
+    /** The same with other inputs of the fusion's convolutions. */
+    LayerNotes withTails(float[] token, float[] below) {
+        return new LayerNotes(summaries, importances, positions, openSummaries, openImportances, token, below);
+    }
+
+    static float[] joined(float[] first, float[] second) {
+        float[] all = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, all, first.length, second.length);
+        return all;
+    }
 
     /** Notes in the pool. */
     int held() {

@@ -150,6 +150,9 @@ public final class MemMamba extends LanguageNetwork {
         if (memory == null || x.size(1) == 0) {
             return x;
         }
+        if (memory.isStep(x, carry, policy)) {
+            return memory.step(x, carry);
+        }
         List<NotePools> lower = config.readsBelow(i)
                 ? config.layersBelow(i).stream().map(pools::get).toList()
                 : List.of();

@@ -50,6 +50,7 @@ final class Memory {
     private final Tensor summaryBias; // (s)
     private final List<PoolRead> token; // one, or none
     private final List<PoolRead> below; // one, or none
+    private final MemoryStep step;
 
     Memory(MemMambaConfig config, NoteSelection selection, Parameters parameters, int layer) {
         String name = "backbone.layers." + layer + ".memory.";
@@ -67,6 +68,26 @@ final class Memory {
         summaryBias = parameters.get(name + "summary.bias");
         token = config.memory().crossToken() ? List.of(new PoolRead(config, parameters, name + "token.")) : List.of();
         below = config.readsBelow(layer) ? List.of(new PoolRead(config, parameters, name + "layer.")) : List.of();
+        step = new MemoryStep(config, parameters, layer);
+    }
+
+    /** Whether {@link #step} computes it: generation on the CPU, with a memory of the usual form. */
+    boolean isStep(Tensor x, Carry carry, NotePolicy policy) {
+        MemoryConfig memory = config.memory();
+        return carry.wantsState()
+                && x.size(1) == 1
+                && (carry.tokensSeen() + 1) % memory.chunkSize() != 0
+                && !x.is_cuda()
+                && !x.requires_grad()
+                && !policy.observes()
+                && !memory.notesAtRandom()
+                && memory.fusion().equals("residual")
+                && memory.crossLayerTrigger().equals("period");
+    }
+
+    /** x̄ (1, 1, d) of one token that is not the last of its chunk. */
+    Tensor step(Tensor x, Carry carry) {
+        return step.forward(x, carry);
     }
 
     /**
@@ -160,22 +181,15 @@ final class Memory {
         float[] logGates = new float[places];
         Arrays.fill(logGates, Float.NEGATIVE_INFINITY);
         for (int i = 0; i < before.held(); i++) {
-            double a = before.importances()[i];
-            logGates[i] = (float) (Math.min(a, 0) - Math.log1p(Math.exp(-Math.abs(a)))); // log σ(a)
+            logGates[i] = logGate(before.importances()[i]);
         }
         NotePools pools = new NotePools(
                 on(s, Tensors.of(Arrays.copyOf(before.summaries(), places * width), 1, places, width)),
                 on(s, Tensors.of(logGates, 1, 1, places)));
         return new Notes(
                 pools,
-                (tokenTail, layerTail) -> new LayerNotes(
-                        before.summaries(),
-                        before.importances(),
-                        before.positions(),
-                        joined(before.openSummaries(), Tensors.toFloats(s)),
-                        joined(before.openImportances(), Tensors.toFloats(rank)),
-                        tokenTail,
-                        layerTail));
+                (tokenTail, layerTail) ->
+                        before.with(Tensors.toFloats(s), Tensors.toFloats(rank)).withTails(tokenTail, layerTail));
     }
 
     private Notes acrossChunks(LayerNotes before, Tensor s, Tensor a, Tensor rank, Chunks chunks, NotePolicy policy) {
@@ -190,10 +204,9 @@ final class Memory {
                 (tokenTail, layerTail) -> remember(before, selected, candidates, summaries, tokenTail, layerTail));
     }
 
-    private static float[] joined(float[] first, float[] second) {
-        float[] all = Arrays.copyOf(first, first.length + second.length);
-        System.arraycopy(second, 0, all, first.length, second.length);
-        return all;
+    /** log σ(a). */
+    static float logGate(double a) {
+        return (float) (Math.min(a, 0) - Math.log1p(Math.exp(-Math.abs(a))));
     }
 
     private static final NotePolicy.LayerActivity NOTHING_SEEN = new NotePolicy.LayerActivity(
@@ -232,7 +245,7 @@ final class Memory {
         if (pool.length + open.length == 0) {
             return fresh;
         }
-        float[] old = joined(pool, open);
+        float[] old = LayerNotes.joined(pool, open);
         return torch.cat(new TensorVector(on(fresh, Tensors.of(old, 1, old.length)), fresh), 1);
     }
 
