@@ -9,6 +9,7 @@
     python3 dev/gpu/kernels.py quick, profile    a few times, to compare variants; one call of each kernel, for ncu
 
 NVRTC is found beside torch; NVRTC_DIR, KERNELS and KERNEL_CACHE name other places of it, of the sources, of the CUBINs.
+DEFINES has further macros ("NAME=value NAME=value"), to try variants.
 """
 import argparse
 import json
@@ -190,6 +191,52 @@ def check_reference():
     return not faults
 
 
+def check_documents(L, D, N, bf16, splits, dt):
+    """Nothing of a document of NaN gets into its neighbours, forward or back: they have the bits that they have without it."""
+    import torch
+    from ops import Conv, Scan
+    g = torch.Generator(device="cuda").manual_seed(5)
+    lengths, reset = [1, 9, 40, 31, 64, 7, 150], torch.zeros(1, L, dtype=torch.uint8, device="cuda")
+    starts = [0]
+    while starts[-1] < L:
+        reset[0, starts[-1]] = 1
+        starts.append(starts[-1] + lengths[len(starts) % 7])
+    bad = [slice(a, b) for a, b in list(zip(starts, starts[1:]))[1::3]]
+    faults = []
+    for wrong in (float("nan"), float("inf")):
+        runs, convs = [], []
+        for spoil in (False, True):
+            i = inputs(1, L, D, N, bf16, dt=dt, seed=3)
+            i["reset"], i["h0"] = reset, torch.full((1, D, N), wrong if spoil else 0.0, device="cuda")
+            dout = torch.randn(1, L, D, generator=g.manual_seed(7), device="cuda").to(i["u"].dtype)
+            if spoil:
+                for s in bad:
+                    for t in (i["u"], i["delta"], i["B"], i["C"], i["z"], dout):
+                        t[:, s] = wrong
+            s = Scan(**i, splits=splits, splits_back=splits, poison=True)
+            s.forward()
+            s.prepare_backward(dout)
+            s.backward()
+            runs.append(dict(out=s.out, **{k: s.g[k] for k in ("du", "ddelta", "dz", "dB", "dC")}))
+            w = torch.randn(D, 4, generator=g.manual_seed(8), device="cuda")
+            c = Conv(i["u"], w, reset=reset, before=torch.full((1, 3, D), wrong if spoil else 0.0, device="cuda").to(i["u"].dtype), poison=True)
+            c.forward()
+            c.prepare_backward(dout)
+            c.backward()
+            convs.append(dict(out=c.out, dx=c.g["dx"]))
+        own = torch.zeros(L, dtype=torch.bool, device="cuda")
+        for s in bad:
+            own[s] = True
+        for what, (clean, spoilt) in (("scan", runs), ("conv", convs)):
+            for k in clean:
+                if not torch.equal(clean[k][:, ~own], spoilt[k][:, ~own]):
+                    faults.append(f"{what} {k} of documents beside one of {wrong}")
+                if torch.isfinite(spoilt[k][:, own]).all():
+                    faults.append(f"{what} {k} of a document of {wrong} is finite")
+    print("FAIL" if faults else "ok  ", f"documents L{L} D{D} N{N} {'bf16' if bf16 else 'f32'} splits {splits} dt {dt}", *["\n       " + f for f in faults], flush=True)
+    return not faults
+
+
 def check(small=False):
     ok = check_reference()
     if small:                                                   # for compute-sanitizer, which slows everything down
@@ -213,8 +260,13 @@ def check(small=False):
             ok &= check_scan(2, 100, 64, 16, bf16, splits=2, splits_back=2, **{off: False})
         ok &= check_scan(2, 100, 64, 16, bf16, z=False, skip=False, bias=False)
         ok &= check_scan(2, 100, 64, 16, bf16, splits=2, splits_back=2, softplus=False)
-        for D in (1, 7, 8, 31, 65, 130):
+        for D in (1, 7, 8, 31, 65, 130, 1536):
             ok &= check_scan(1, 45, D, 16, bf16, splits=2, strided=True)
+        for dt in ("init", "wide"):
+            ok &= check_scan(2, 256, 1536, 16, bf16, dt=dt)
+        for splits in (1, 2, 5):
+            for dt in ("init", "wide"):                         # forgetting ends a search for where a document begins
+                ok &= check_documents(509, 72, 16, bf16, splits, dt)
         ok &= check_scan(1, 4098, 96, 16, bf16, h0=True, dhLast=True)
         ok &= check_scan(1, 131072, 24, 16, bf16)
         ok &= check_scan(1, 131072, 24, 16, bf16, dt="wide", strided=True)

@@ -4,26 +4,26 @@ import torch
 from loader import ConvParams, Module, ScanParams
 
 # Microseconds that a multiprocessor takes for a tile of each of its k blocks: a + b k, up to the `resident` that fit at
-# once; what is more comes after. Fitted to sweeps on an H200 with bfloat16 and N = 16.
-FORWARD, BACKWARD = (0.5, 0.8, 4), (5.1, 1.4, 3)
+# once; what is more comes after. Of the scans and of what finds the states at the edges of their ranges; and microseconds
+# that each range takes besides. Fitted to sweeps on an H200 with bfloat16 and N = 16.
+FORWARD, BACKWARD = ((0.5, 0.8, 4), (0.2, 0.4, 3), 0.7), ((5.1, 1.4, 3), (0.3, 0.44, 3), 1.0)
+REMEMBERED = 128                                                # tiles: data of a new model is remembered for up to 260, others less
 
 
-def pick_splits(tiles, blocks, cost, sms):
-    """Into how many ranges to cut `tiles` tiles of time, given the blocks that one range makes (channel tiles x batch).
-
-    With more than one range, finding the states at their edges is taken as 0.6 microseconds for a tile of each block of a
-    multiprocessor, over 128 tiles (it depends on how long the data's past is remembered), and walking over them as a
-    quarter of a microsecond each."""
+def micros(per, blocks, cost, sms):
     a, b, resident = cost
+    full, rest = divmod(-(-blocks // sms), resident)
+    return per * (full * (a + b * resident) + (a + b * rest if rest else 0))
 
-    def scan(per, splits):
-        full, rest = divmod(-(-blocks * splits // sms), resident)
-        return per * (full * (a + b * resident) + (a + b * rest if rest else 0))
 
-    best = (scan(tiles, 1), 1)
+def pick_splits(tiles, blocks, costs, sms):
+    """Into how many ranges to cut `tiles` tiles of time, given the blocks that one range makes (channel tiles x batch)."""
+    scan, edges, per_range = costs
+    best = (micros(tiles, blocks, scan, sms), 1)
     for per in range(1, tiles):
         splits = -(-tiles // per)
-        best = min(best, (scan(per, splits) + 0.6 * (splits - 1) * min(per, 128) * blocks / sms + 0.25 * splits + 6, splits))
+        time = micros(per, blocks * splits, scan, sms) + micros(min(per, REMEMBERED), blocks * (splits - 1), edges, sms)
+        best = min(best, (time + per_range * splits + 8, splits))
     return best[1]
 
 
@@ -49,7 +49,7 @@ class Scan:
         self.fm, self.cm, self.bm = (Module.of("selective_scan_" + n, **opts) for n in ("forward", "carry", "backward"))
         self.fg = self.fm.ints("selective_scan_forward_geometry", 6)
         self.bg = self.bm.ints("selective_scan_backward_geometry", 6)
-        self.carry_threads = self.cm.ints("selective_scan_carry_geometry", 2)[1]
+        self.cg = self.cm.ints("selective_scan_carry_geometry", 2)
         self.tile, self.npad = self.fg[3], self.fg[4]
         self.tiles = -(-self.L // self.tile)
         sms = torch.cuda.get_device_properties(u.device).multi_processor_count
@@ -60,8 +60,7 @@ class Scan:
         self.hLast = self._new((self.batch, self.D, self.N), f, dev)
         self.states = self._new((self.batch, self.tiles * self.tile // self.fg[5], self.D, self.N), u.dtype, dev) if save else None
         ranges = max(self.splits, self.splits_back)
-        self.carry = self._new((self.batch, ranges, self.D, self.N), f, dev) if ranges > 1 else None
-        self.decay = self._new((self.batch, ranges, self.D), f, dev) if ranges > 1 else None
+        self.ends, self.factors = (self._new((self.batch, ranges, self.D, self.N), f, dev) if ranges > 1 else None for _ in range(2))
 
     def _new(self, shape, dtype, device):
         t = torch.empty(shape, dtype=dtype, device=device)
@@ -73,7 +72,7 @@ class Scan:
 
     def params(self, splits, **more):
         i, p = dict(self.i, out=self.out, **more), ScanParams()
-        for name, value in dict(i, hLast=self.hLast, states=self.states, carry=self.carry, decay=self.decay).items():
+        for name, value in dict(i, hLast=self.hLast, states=self.states, ends=self.ends, factors=self.factors).items():
             setattr(p, name, _ptr(value))
         for name, short in [(n, n) for n in ("u", "delta", "z", "out", "dout", "du", "ddelta", "dz")] + [
                 ("B", "b"), ("C", "c"), ("dB", "dB"), ("dC", "dC")]:
@@ -90,8 +89,10 @@ class Scan:
 
     def carries(self, p, prefix):
         if p.splits > 1:
-            self.cm.launch(f"selective_scan_{prefix}range_ends", (-(-self.D // 32), p.splits - 1, self.batch), self.carry_threads, p)
-            self.cm.launch(f"selective_scan_{prefix}carry", (-(-self.D * self.N // 256), self.batch, 1), 256, p)
+            channels, threads = self.cg
+            self.cm.launch(f"selective_scan_{prefix}range_ends", (-(-self.D // channels), p.splits - 1, self.batch), threads, p)
+            if prefix:
+                self.cm.launch("selective_scan_adjoint_carry", (-(-self.D * self.N // 256), self.batch, 1), 256, p)
 
     def forward(self):
         p = self.params(self.splits)
@@ -125,7 +126,7 @@ def reference_scan(u, delta, A, B, C, z=None, skip=None, bias=None, h0=None, res
     s = Scan.__new__(Scan)
     s.i = dict(u=wide(u), delta=wide(delta), z=wide(z), B=wide(B), C=wide(C), A=A, skip=skip, bias=bias, h0=h0, reset=reset)
     s.batch, s.L, s.D, s.N, s.softplus, s.tiles, s.poison = batch, L, D, N, softplus, 1, False
-    s.out, s.hLast, s.states, s.decay, s.carry = torch.empty_like(s.i["u"]), torch.empty(batch, D, N, device=dev), None, None, None
+    s.out, s.hLast, s.states, s.factors, s.ends = torch.empty_like(s.i["u"]), torch.empty(batch, D, N, device=dev), None, None, None
     m = Module.of("selective_scan_reference", STATES=N, IO_BF16=0)
     grid = (-(-D // 32), batch, 1)
     m.launch("selective_scan_reference_forward", grid, 32, s.params(1))
@@ -135,7 +136,7 @@ def reference_scan(u, delta, A, B, C, z=None, skip=None, bias=None, h0=None, res
                  dz=torch.empty_like(s.out) if z is not None else None, dh0=torch.empty(batch, D, N, device=dev))
         for n in ("B", "C", "A", "skip", "bias"):
             g["d" + n] = torch.zeros(s.i[n].shape, dtype=torch.float64, device=dev) if s.i[n] is not None else None
-        s.carry = torch.empty(batch, L, D, N, dtype=torch.float64, device=dev)
+        s.ends = torch.empty(batch, L, D, N, dtype=torch.float64, device=dev)
         m.launch("selective_scan_reference_backward", grid, 32, s.params(1, **g))
         r.update({k: v for k, v in g.items() if k not in ("dout", "dhLast")})
     return r

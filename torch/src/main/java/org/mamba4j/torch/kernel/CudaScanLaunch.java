@@ -13,9 +13,10 @@ final class CudaScanLaunch {
     /** Bytes of the kernels' {@code ScanParams}: 29 pointers, 25 64-bit and 6 32-bit integers. */
     private static final long PARAMETER_BYTES = 29 * 8 + 25 * 8 + 6 * 4;
 
-    private static final Ranges.Cost FORWARD_COST = new Ranges.Cost(0.5, 0.8, 4);
-    private static final Ranges.Cost BACKWARD_COST = new Ranges.Cost(5.1, 1.4, 3);
-    private static final int CHANNELS_PER_EDGE_BLOCK = 32;
+    private static final Ranges.Costs FORWARD_COSTS =
+            new Ranges.Costs(new Ranges.Cost(0.5, 0.8, 4), new Ranges.Cost(0.2, 0.4, 3), 0.7);
+    private static final Ranges.Costs BACKWARD_COSTS =
+            new Ranges.Costs(new Ranges.Cost(5.1, 1.4, 3), new Ranges.Cost(0.3, 0.44, 3), 1.0);
     private static final int SUM_THREADS = 256;
     private static final int WARP = 32;
     private static final Tensor ABSENT = Tensors.absent();
@@ -62,9 +63,9 @@ final class CudaScanLaunch {
             passStateOn(last);
             return;
         }
-        Ranges ranges = Ranges.cut(tiles, forwardGeometry.blocks(channels) * batch, FORWARD_COST);
-        Results results = Results.NONE.withForward(y, last, checkpoints).withCarry(newCarry(ranges), newDecay(ranges));
-        findCarries("", ranges, results);
+        Ranges ranges = Ranges.cut(tiles, forwardGeometry.blocks(channels) * batch, FORWARD_COSTS);
+        Results results = Results.NONE.withForward(y, last, checkpoints).withEdges(newEdges(ranges), newEdges(ranges));
+        findEdges(false, ranges, results);
         launch(
                 forward,
                 "selective_scan_forward",
@@ -86,11 +87,11 @@ final class CudaScanLaunch {
         KernelModule backward = module("backward");
         Geometry geometry = Geometry.of(backward.ints("selective_scan_backward_geometry"));
         int blocks = geometry.blocks(channels);
-        Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_COST);
+        Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_COSTS);
         long parts = (long) batch * ranges.count;
         Results results = Results.NONE
                 .withForward(y, ABSENT, checkpoints)
-                .withCarry(newCarry(ranges), newDecay(ranges))
+                .withEdges(newEdges(ranges), newEdges(ranges))
                 .withBackward(new Gradients(
                         gradY,
                         orScratch(gradients.get(0), in.u()),
@@ -105,7 +106,7 @@ final class CudaScanLaunch {
                         activations(blocks, batch, length, 2L * geometry.paddedStates),
                         floats(parts, channels, states),
                         floats(parts, 2, channels)));
-        findCarries("adjoint_", ranges, results);
+        findEdges(true, ranges, results);
         launch(
                 backward,
                 "selective_scan_backward",
@@ -136,7 +137,7 @@ final class CudaScanLaunch {
         plain(
                 "backward",
                 Results.NONE
-                        .withCarry(inner, ABSENT)
+                        .withEdges(inner, ABSENT)
                         .withBackward(new Gradients(
                                 gradY,
                                 gradients.get(0),
@@ -163,24 +164,27 @@ final class CudaScanLaunch {
                 results);
     }
 
-    private void findCarries(String prefix, Ranges ranges, Results results) {
+    /** What each range makes of a state that enters it; on the way back, what enters each range. */
+    private void findEdges(boolean back, Ranges ranges, Results results) {
         if (ranges.count == 1) {
             return;
         }
         KernelModule carry = module("carry");
-        int threads = carry.ints("selective_scan_carry_geometry")[1];
+        int[] geometry = carry.ints("selective_scan_carry_geometry");
         launch(
                 carry,
-                "selective_scan_" + prefix + "range_ends",
-                LaunchShape.grid(Math.ceilDiv(channels, CHANNELS_PER_EDGE_BLOCK), ranges.count - 1, batch, threads),
+                back ? "selective_scan_adjoint_range_ends" : "selective_scan_range_ends",
+                LaunchShape.grid(Math.ceilDiv(channels, geometry[0]), ranges.count - 1, batch, geometry[1]),
                 ranges,
                 results);
-        launch(
-                carry,
-                "selective_scan_" + prefix + "carry",
-                LaunchShape.grid(Math.ceilDiv(channels * states, SUM_THREADS), batch, 1, SUM_THREADS),
-                ranges,
-                results);
+        if (back) {
+            launch(
+                    carry,
+                    "selective_scan_adjoint_carry",
+                    LaunchShape.grid(Math.ceilDiv(channels * states, SUM_THREADS), batch, 1, SUM_THREADS),
+                    ranges,
+                    results);
+        }
     }
 
     private void launch(KernelModule module, String kernel, LaunchShape shape, Ranges ranges, Results results) {
@@ -193,7 +197,7 @@ final class CudaScanLaunch {
         to.pointer(in.u()).pointer(in.delta()).pointer(in.z()).pointer(in.b()).pointer(in.c());
         to.pointer(in.a()).pointer(in.d()).pointer(in.deltaBias()).pointer(in.initialState());
         to.pointer(in.resets());
-        to.pointer(r.y).pointer(r.last).pointer(r.checkpoints).pointer(r.carry).pointer(r.decay);
+        to.pointer(r.y).pointer(r.last).pointer(r.checkpoints).pointer(r.ends).pointer(r.factors);
         to.pointer(g.y).absent(); // gradient of the last state: it has none
         to.pointer(g.u).pointer(g.delta).pointer(g.z).pointer(g.b).pointer(g.c);
         to.pointer(g.a).pointer(g.d).pointer(g.deltaBias).pointer(g.initialState);
@@ -226,12 +230,8 @@ final class CudaScanLaunch {
         }
     }
 
-    private Tensor newCarry(Ranges ranges) {
+    private Tensor newEdges(Ranges ranges) {
         return ranges.count == 1 ? ABSENT : floats(batch, ranges.count, channels, states);
-    }
-
-    private Tensor newDecay(Ranges ranges) {
-        return ranges.count == 1 ? ABSENT : floats(batch, ranges.count, channels);
     }
 
     private Tensor orScratch(Tensor gradient, Tensor input) {
@@ -273,10 +273,10 @@ final class CudaScanLaunch {
 
     /** How the tiles of a sequence are cut into ranges that are worked on at the same time. */
     private record Ranges(int count, int tilesPerRange) {
-        private static final double EDGE_MICROS_PER_TILE = 0.6;
+        /** How far back data is taken to be remembered; that of a new model is for up to 260 tiles, other data for less. */
         private static final int REMEMBERED_TILES = 128;
-        private static final double EDGE_MICROS_PER_RANGE = 0.25;
-        private static final double EDGE_LAUNCH_MICROS = 6;
+
+        private static final double EDGE_LAUNCH_MICROS = 8;
 
         /**
          * What a multiprocessor takes for a tile of each of its k blocks: base + perBlock · k microseconds, up to the
@@ -292,25 +292,25 @@ final class CudaScanLaunch {
             }
         }
 
+        /** Of a scan, of finding the states at the edges of its ranges, and the microseconds that each range takes besides. */
+        record Costs(Cost scan, Cost edges, double perRange) {}
+
         /**
-         * The cut of least estimated time. With more than one range, finding the states at their edges is taken as 0.6
-         * microseconds for a tile of each block of a multiprocessor, over 128 tiles (it depends on how long the data's
-         * past is remembered), and walking over them as a quarter of a microsecond each.
+         * The cut of least estimated time.
          *
          * @param blocks blocks of one range
          */
-        static Ranges cut(long tiles, int blocks, Cost cost) {
+        static Ranges cut(long tiles, int blocks, Costs costs) {
             long processors = CudaOptions.multiprocessors();
             Ranges chosen = new Ranges(1, Math.toIntExact(tiles));
-            double best = cost.micros(tiles, Math.ceilDiv((long) blocks, processors));
+            double best = costs.scan.micros(tiles, Math.ceilDiv((long) blocks, processors));
             for (int per = 1; per < tiles; per++) {
                 int count = Math.toIntExact(Math.ceilDiv(tiles, (long) per));
-                double edges =
-                        EDGE_MICROS_PER_TILE * (count - 1) * Math.min(per, REMEMBERED_TILES) * blocks / processors;
-                double micros = cost.micros(per, Math.ceilDiv((long) blocks * count, processors))
-                        + edges
+                long edgeBlocks = Math.ceilDiv((long) blocks * (count - 1), processors);
+                double micros = costs.scan.micros(per, Math.ceilDiv((long) blocks * count, processors))
+                        + costs.edges.micros(Math.min(per, REMEMBERED_TILES), edgeBlocks)
                         + EDGE_LAUNCH_MICROS
-                        + EDGE_MICROS_PER_RANGE * count;
+                        + costs.perRange * count;
                 if (micros < best) {
                     best = micros;
                     chosen = new Ranges(count, per);
@@ -338,19 +338,20 @@ final class CudaScanLaunch {
                 ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT);
     }
 
-    private record Results(Tensor y, Tensor last, Tensor checkpoints, Tensor carry, Tensor decay, Gradients gradients) {
+    private record Results(
+            Tensor y, Tensor last, Tensor checkpoints, Tensor ends, Tensor factors, Gradients gradients) {
         static final Results NONE = new Results(ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, Gradients.NONE);
 
         Results withForward(Tensor newY, Tensor newLast, Tensor newCheckpoints) {
-            return new Results(newY, newLast, newCheckpoints, carry, decay, gradients);
+            return new Results(newY, newLast, newCheckpoints, ends, factors, gradients);
         }
 
-        Results withCarry(Tensor newCarry, Tensor newDecay) {
-            return new Results(y, last, checkpoints, newCarry, newDecay, gradients);
+        Results withEdges(Tensor newEnds, Tensor newFactors) {
+            return new Results(y, last, checkpoints, newEnds, newFactors, gradients);
         }
 
         Results withBackward(Gradients newGradients) {
-            return new Results(y, last, checkpoints, carry, decay, newGradients);
+            return new Results(y, last, checkpoints, ends, factors, newGradients);
         }
     }
 }

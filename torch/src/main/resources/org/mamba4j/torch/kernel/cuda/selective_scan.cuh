@@ -50,8 +50,8 @@ struct ScanParams {
     io_t *out;                                      // (batch,L,D); read by the backward pass where there is a z
     float *hLast;                                   // (batch,D,N) or null
     io_t *states;                                   // (batch,ceil(L/TILE) TILE/SAVE,D,N): state before every SAVE steps; null: not saved
-    float *carry;                                   // (batch,splits,D,N) workspace if splits > 1
-    float *decay;                                   // (batch,splits,D) workspace if splits > 1
+    float *ends;                                    // (batch,splits,D,N) workspace if splits > 1: where a range ends from nothing
+    float *factors;                                 // (batch,splits,D,N) workspace if splits > 1: what it leaves of what enters
     const io_t *dout;                               // (batch,L,D), backward only from here
     const float *dhLast;                            // (batch,D,N) or null
     io_t *du, *ddelta, *dz, *dB, *dC;               // shaped as their inputs
@@ -68,8 +68,9 @@ struct ScanParams {
     int aligned;                                    // bit 0: (.,.,D) tensors, bit 1: B and C are 16-byte aligned, rows too
 };
 
-// A value that stands in `decay` for "nothing passes": a document began inside the range.
-#define CLOSED 3.0e38f
+// A value that stands in `factors` for "nothing passes": a document began inside the range. (0 would not do: it is what is
+// left after a long time, and 0 times NaN is to stay NaN within a document.)
+#define CLOSED -1.f
 
 __device__ __forceinline__ i64 tiles_of(const ScanParams &p) { return (p.L + TILE - 1) / TILE; }
 
@@ -90,3 +91,35 @@ __device__ __forceinline__ void step_sizes(float (&delta)[8], const float *bias,
         for (int k = 0; k < 8; k++) delta[k] = real ? delta[k] + bias[k] : 0.f;
     }
 }
+
+// The next state after one that leaves `factor` of it and adds `end`.
+__device__ __forceinline__ float past_range(float h, float factor, float end) { return factor == CLOSED ? end : factor * h + end; }
+
+// What enters a thread's range: h through the ranges before it. That is short work, and loads do not wait for one another.
+__device__ __forceinline__ void enter_range(float (&h)[SPT], const ScanParams &p, i64 b, i64 split, i64 at, int states) {
+    const i64 plane = (i64) p.D * STATES, first = b * p.splits * plane + at;
+    const float *end = p.ends + first, *factor = p.factors + first;
+#pragma unroll 4
+    for (i64 k = 0; k < split; k++, end += plane, factor += plane) {
+#pragma unroll
+        for (int i = 0; i < SPT; i += 4) {
+            if (STATES % 4 == 0 && i < states) {
+                const float4 e = *(const float4 *) (end + i), f = *(const float4 *) (factor + i);
+                h[i] = past_range(h[i], f.x, e.x), h[i + 1] = past_range(h[i + 1], f.y, e.y);
+                h[i + 2] = past_range(h[i + 2], f.z, e.z), h[i + 3] = past_range(h[i + 3], f.w, e.w);
+            } else {
+#pragma unroll
+                for (int j = i; j < i + 4; j++)
+                    if (j < states) h[j] = past_range(h[j], factor[j], end[j]);
+            }
+        }
+    }
+}
+
+// Of the warp's lanes, lane t: whether a document begins at step t of a tile, as bits; 0 without packed documents.
+__device__ __forceinline__ u32 beginnings(const ScanParams &p, i64 b, i64 l, int rows, int lane) {
+    return RESETS ? __ballot_sync(0xffffffffu, lane < rows && p.reset[b * p.L + l + lane]) : 0;
+}
+
+// The state as step t finds it. Chosen, not multiplied by 0: what an earlier document holds may be infinite or no number.
+__device__ __forceinline__ float found(float h, u32 begins, int t) { return RESETS && (begins >> t & 1) ? 0.f : h; }

@@ -95,7 +95,7 @@ __device__ __forceinline__ void store_shut(const Shared &s, const ScanParams &p,
 #pragma unroll
                 for (int i = 0; i < SPT; i++) {
                     const float a = fast_exp2(v.x * A2[i]);
-                    h[i] = (RESETS ? a * s.open[t] : a) * h[i] + v.y * s.b[t][n0 + i];
+                    h[i] = a * found(h[i], s.begins, t) + v.y * s.b[t][n0 + i];
                     y[j] += s.c[t][n0 + i] * h[i];
                 }
             }
@@ -130,7 +130,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
     const int states = d < p.D ? STATES - n0 : 0;
 
     float A2[SPT], g[SPT], dA[SPT], dskip = 0.f, dbias = 0.f;       // g is a[t+1] g[t+1]
-    const float *edge = p.splits > 1 ? p.carry + (b * p.splits + split) * plane : p.dhLast ? p.dhLast + b * plane : nullptr;
+    const float *edge = p.splits > 1 ? p.ends + (b * p.splits + split) * plane : p.dhLast ? p.dhLast + b * plane : nullptr;
     const float skip = p.skip && d < p.D ? p.skip[d] : 0.f;
 #pragma unroll
     for (int i = 0; i < SPT; i++) {
@@ -176,6 +176,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
         for (int sub = SUBS - 1; sub >= 0; sub--) {
             float h0[SPT], H[SUB][SPT], a[SUB][SPT];
             float2 v[SUB];                                      // (delta, delta u)
+            const u32 begins = RESETS ? s.begins >> sub * SUB : 0;
             unpack(s.saved[sub][tid], h0);
             saved -= plane;
             if (tile > first) fetch_state(s.saved[sub][tid], saved, states);
@@ -189,8 +190,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
 #pragma unroll
                 for (int i = 0; i < SPT; i++) {
                     a[j][i] = fast_exp2(v[j].x * A2[i]);
-                    if (RESETS) a[j][i] *= s.open[t];
-                    H[j][i] = a[j][i] * (j ? H[j - 1][i] : h0[i]) + v[j].y * Bv[i];
+                    H[j][i] = a[j][i] * found(j ? H[j - 1][i] : h0[i], begins, j) + v[j].y * Bv[i];
                 }
             }
             float dx[SUB], dd[SUB];                             // d(delta u); sum of q A
@@ -206,8 +206,8 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                 for (int i = 0; i < SPT; i++) {
                     gt[i] = g[i] + dy * Cv[i];
                     dx[j] += gt[i] * Bv[i];
-                    g[i] = gt[i] * a[j][i];
-                    const float q = g[i] * (j ? H[j - 1][i] : h0[i]);
+                    g[i] = found(gt[i] * a[j][i], begins, j);
+                    const float q = g[i] * found(j ? H[j - 1][i] : h0[i], begins, j);
                     dd[j] += q * A2[i];
                     dA[i] += q * v[j].x;
                 }

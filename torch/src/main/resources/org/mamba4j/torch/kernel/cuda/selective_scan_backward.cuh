@@ -34,7 +34,7 @@ struct Shared {
     float sums[BUFFERS][SHARES][SUB][2 * NPAD];     // dB, dC summed over some of the channels
     Packed8 coming[5 * VPT + VBC][THREADS];         // what each thread loads of the next tile: u, delta, dout, z, out; B, C
     Packed<SPT> saved[SUBS][THREADS];               // each thread's state before each SUB steps
-    float open[TILE];
+    u32 begins;                                     // which steps of the tile begin a document
     float bias[SLOTS];
 };
 
@@ -173,7 +173,10 @@ __device__ __forceinline__ bool open_tile(Shared &s, const ScanParams &p, Tile &
         for (int k = 0; k < 8; k++)
             if (n + k < STATES) to[k] = v[k];
     }
-    if (RESETS && w.tid < TILE) s.open[w.tid] = w.tid < w.rows && p.reset[w.b * p.L + w.l + w.tid] ? 0.f : 1.f;
+    if (RESETS && w.tid < 32) {
+        const u32 bits = beginnings(p, w.b, w.l, w.rows, w.tid);
+        if (w.tid == 0) s.begins = bits;
+    }
     return shut;
 }
 

@@ -1,4 +1,4 @@
-// Selective scan: the states between the ranges that L is cut into.
+// Selective scan: what happens to a state over the ranges that L is cut into.
 //
 // When channels alone do not fill the GPU (batch 1, few channels), each batch's L steps are cut into `splits` ranges
 // that the main kernels work on at the same time. Each needs the state at its edge, and for that the state which every
@@ -8,7 +8,7 @@
 //   end[n] = sum_t exp(A[n] S[t]) delta[t] u[t] B[t,n],          factor[n] = exp(A[n] (sum of all step sizes)),
 //
 // no recurrence, so it can be summed from the end of the range backwards, in any parts, and stopped as soon as the weight
-// has fallen below 2^-26 (a quarter of a unit in the last place of float32), or 2^-16 for bfloat16, which keeps 8 bits of
+// has fallen below 2^-26 (a quarter of a unit in the last place of float32), or 2^-12 for bfloat16, which keeps 8 bits of
 // what comes of it: what lies further back is forgotten. That is decided for four states of 32 channels at a time. How
 // long a model remembers is in its data, so the cost of this pass is too: little where ranges are long against the memory,
 // one exponential per (channel, step, state) at worst. Stopping early needs step sizes that are not negative, so it is done
@@ -23,12 +23,17 @@
 //
 //   end'[n] = sum_t exp(A[n] S'[t]) C[t,n] dy[t],                S'[t] the sum of the step sizes up to and with t.
 //
-// A third kernel then walks the few ranges in order; the order of additions is fixed throughout.
+// The forward kernel walks the few ranges before its own (enter_range in selective_scan.cuh); for the backward kernel, which has
+// no registers to spare, a kernel does that first. The order of additions is fixed throughout.
+//
+// Tried, and slower: a lane for each step instead of each channel, with S by prefix sums over lanes, so that every channel stops
+// when it has forgotten itself, not with the slowest of 32; by 10 to 20 %, whether rounds come through registers or by a ring of
+// copies in shared memory.
 //
 // [1] Martin, Cundy: Parallelizing linear recurrent neural nets over sequence length, ICLR 2018 (the decomposition).
 //
 // Launch: range_ends and adjoint_range_ends: grid (ceil(D / 32), splits - 1, batch), block as in selective_scan_carry_geometry;
-//         carry and adjoint_carry: grid (ceil(D N / 256), batch), block 256. No dynamic shared memory.
+//         adjoint_carry: grid (ceil(D N / 256), batch), block 256. No dynamic shared memory.
 #include "selective_scan.cuh"
 
 #define QUADS ceil_div(STATES, 4)
@@ -44,7 +49,9 @@
 #define BV ceil_div(STATES, 8)
 #define VBC ceil_div(ROUND * BV, THREADS)
 #define RESIDENT (IO_BF16 && QUADS == 4 ? 3 : 1)                   // blocks per multiprocessor to aim at
-#define FORGOTTEN (IO_BF16 ? -16.f : -26.f)
+#ifndef FORGOTTEN
+#define FORGOTTEN (IO_BF16 ? -12.f : -26.f)
+#endif
 
 // For the host: channels per block, threads.
 extern "C" __device__ int selective_scan_carry_geometry[2] = {32, THREADS};
@@ -184,10 +191,11 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
 #pragma unroll
             for (int k = 0; k < 8; k++) {
                 const int t = ADJOINT ? t0 + k : t0 - k;
-                const float2 s = steps[t][lane];
+                float2 s = steps[t][lane];
+                if (RESETS && !(t >= from && t < to)) s = make_float2(0.f, 0.f);
                 if (ADJOINT) at += s.x;
                 weight[k] = at;
-                v[k] = !RESETS || (t >= from && t < to) ? s.y : 0.f;
+                v[k] = s.y;
                 if (!ADJOINT) at += s.x;
             }
 #pragma unroll
@@ -195,7 +203,9 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
                 if (!alive[q]) continue;
 #pragma unroll
                 for (int k = 0; k < 8; k++) {
-                    const float4 Bv = *(const float4 *) &bc[ADJOINT ? t0 + k : t0 - k][(part * QPW + q) * 4];
+                    const int t = ADJOINT ? t0 + k : t0 - k;
+                    if (RESETS && !(t >= from && t < to)) continue;      // 0 times a bad value would not be 0
+                    const float4 Bv = *(const float4 *) &bc[t][(part * QPW + q) * 4];
                     sum[q][0] += fast_exp2(A2[q][0] * weight[k]) * (v[k] * Bv.x);
                     sum[q][1] += fast_exp2(A2[q][1] * weight[k]) * (v[k] * Bv.y);
                     sum[q][2] += fast_exp2(A2[q][2] * weight[k]) * (v[k] * Bv.z);
@@ -238,7 +248,6 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
     }
     __syncthreads();
     if (share > 0 || d >= p.D) return;
-    if (part == 0) p.decay[(b * p.splits + split) * p.D + d] = closed ? CLOSED : S;
 #pragma unroll
     for (int q = 0; q < QPW; q++)
 #pragma unroll
@@ -247,7 +256,10 @@ __device__ __forceinline__ void ends(const ScanParams &p) {
             if (n >= STATES) continue;
 #pragma unroll
             for (int k = 0; k < SHARES - 1; k++) end[q][i] += shares[k * WIDTH + n][lane];
-            p.carry[((b * p.splits + split) * p.D + d) * STATES + n] = end[q][i];
+            const i64 at = ((b * p.splits + split) * p.D + d) * STATES + n;
+            p.ends[at] = end[q][i];
+            // Who has forgotten has not seen whether a document begins further back: what may come from before must not pass.
+            p.factors[at] = closed || (RESETS && !alive[q]) ? CLOSED : fast_exp2(A2[q][i] * S);
         }
 }
 
@@ -259,33 +271,26 @@ extern "C" __global__ __launch_bounds__(THREADS, RESIDENT) void selective_scan_a
     ends<true>(p);
 }
 
-// Replaces each range's end by what enters the range. Eight ranges are loaded at a time: the chain is in registers.
-template <bool ADJOINT>
-__device__ __forceinline__ void carry(const ScanParams &p) {
-    const i64 b = blockIdx.y, plane = (i64) p.D * STATES;
-    const i64 at = (i64) blockIdx.x * 256 + threadIdx.x;
+// Replaces what each range sends to the one before by what enters the range. Eight ranges are loaded at a time: the chain is in
+// registers.
+extern "C" __global__ __launch_bounds__(256) void selective_scan_adjoint_carry(const __grid_constant__ ScanParams p) {
+    const i64 b = blockIdx.y, plane = (i64) p.D * STATES, at = (i64) blockIdx.x * 256 + threadIdx.x;
     if (at >= plane) return;
-    const float *edge = ADJOINT ? p.dhLast : p.h0;
-    const float A2 = p.A[at] * LOG2E;
-    float h = edge ? edge[b * plane + at] : 0.f;
-    for (int s0 = 0; s0 < p.splits; s0 += 8) {
-        float end[8], decay[8];
+    float g = p.dhLast ? p.dhLast[b * plane + at] : 0.f;
+    for (int left = p.splits; left > 0; left -= 8) {
+        float end[8], factor[8];
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            const i64 s = ADJOINT ? p.splits - 1 - (s0 + k) : s0 + k;
-            const bool used = s0 + k < p.splits - 1;
-            end[k] = used ? p.carry[(b * p.splits + s) * plane + at] : 0.f;
-            decay[k] = used ? p.decay[(b * p.splits + s) * p.D + at / STATES] : 0.f;
+            const i64 s = left - 1 - k;
+            const bool used = s > 0;                            // nobody asks what the first one sends
+            end[k] = used ? p.ends[(b * p.splits + s) * plane + at] : 0.f;
+            factor[k] = used ? p.factors[(b * p.splits + s) * plane + at] : 0.f;
         }
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            const i64 s = ADJOINT ? p.splits - 1 - (s0 + k) : s0 + k;
-            if (s0 + k < p.splits) p.carry[(b * p.splits + s) * plane + at] = h;
-            h = (decay[k] == CLOSED ? 0.f : fast_exp2(A2 * decay[k]) * h) + end[k];
+            const i64 s = left - 1 - k;
+            if (s >= 0) p.ends[(b * p.splits + s) * plane + at] = g;
+            g = past_range(g, factor[k], end[k]);
         }
     }
 }
-
-extern "C" __global__ __launch_bounds__(256) void selective_scan_carry(const __grid_constant__ ScanParams p) { carry<false>(p); }
-
-extern "C" __global__ __launch_bounds__(256) void selective_scan_adjoint_carry(const __grid_constant__ ScanParams p) { carry<true>(p); }

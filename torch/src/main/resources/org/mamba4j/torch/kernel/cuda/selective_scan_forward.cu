@@ -108,12 +108,9 @@ struct Step {
     float2 size;
     float B[SPT], C[SPT];
 
-    __device__ __forceinline__ void decays(float (&a)[SPT], const float (&A2)[SPT], const float &open) const {
+    __device__ __forceinline__ void decays(float (&a)[SPT], const float (&A2)[SPT]) const {
 #pragma unroll
-        for (int i = 0; i < SPT; i++) {
-            a[i] = fast_exp2(size.x * A2[i]);
-            if (RESETS) a[i] *= open;
-        }
+        for (int i = 0; i < SPT; i++) a[i] = fast_exp2(size.x * A2[i]);
     }
 
     __device__ __forceinline__ void read(float2 sizes, const float *b, const float *c) {
@@ -144,7 +141,7 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
     __shared__ __align__(16) float bc[2][TILE][NPAD];
     __shared__ __align__(16) float ys[TILE][SLOTS + 2];
     __shared__ __align__(16) float channel[2][SLOTS];      // bias, skip
-    __shared__ float open[TILE];                                // 0 where a document begins, else 1
+    __shared__ u32 documents;                                   // which steps of the tile begin one
 
     const int tid = threadIdx.x, lane = tid & 31;
     const int slot = tid / 32 * CW + channel_of(lane), c = slot % GROUPS * 8 + slot / GROUPS;
@@ -154,13 +151,14 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
     const i64 last = first + p.tilesPerSplit < tiles ? first + p.tilesPerSplit : tiles;
 
     float A2[SPT], h[SPT];
-    const float *start = p.splits > 1 ? p.carry + (b * p.splits + split) * p.D * STATES : p.h0 ? p.h0 + b * p.D * STATES : nullptr;
+    const float *start = p.h0 ? p.h0 + b * p.D * STATES : nullptr;
 #pragma unroll
     for (int i = 0; i < SPT; i++) {
         const bool real = d < p.D && n0 + i < STATES;
         A2[i] = real ? p.A[(i64) d * STATES + n0 + i] * LOG2E : 0.f;
         h[i] = real && start ? start[(i64) d * STATES + n0 + i] : 0.f;
     }
+    if (split > 0 && d < p.D) enter_range(h, p, b, split, (i64) d * STATES + n0, STATES - n0);
     for (int i = tid; i < SLOTS; i += THREADS) {
         channel[0][i] = p.bias && c0 + i < p.D ? p.bias[c0 + i] : 0.f;
         channel[1][i] = p.skip && c0 + i < p.D ? p.skip[c0 + i] : 0.f;
@@ -216,8 +214,12 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                     if (n + k < STATES) to[k] = v[k];
             }
         }
-        if (RESETS && tid < TILE) open[tid] = tid < rows && p.reset[b * p.L + l + tid] ? 0.f : 1.f;
+        if (RESETS && tid < 32) {
+            const u32 bits = beginnings(p, b, l, rows, lane);
+            if (lane == 0) documents = bits;
+        }
         __syncthreads();
+        const u32 begins = RESETS ? documents : 0;
 
         if (tile + 1 < last) next.fetch(p, (int) min((i64) TILE, p.L - l - TILE), c0, tid, wide);
         // Software pipeline: a step's operands are read AHEAD steps, its exponentials taken one step, before it runs, and
@@ -231,7 +233,7 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
             if (j % 2 == 0) two = steps[j / 2][slot];
             ahead[j].read(j % 2 ? make_float2(two.z, two.w) : make_float2(two.x, two.y), bt + j * NPAD, ct + j * NPAD);
         }
-        ahead[0].decays(a, A2, open[0]);
+        ahead[0].decays(a, A2);
 #pragma unroll
         for (int t = 0; t < TILE; t += 4) {
             if (t % SAVE == 0) {
@@ -245,11 +247,11 @@ selective_scan_forward(const __grid_constant__ ScanParams p) {
                 if (later % 2 == 0) two = steps[later / 2][slot];
                 ahead[j % AHEAD].read(later % 2 ? make_float2(two.z, two.w) : make_float2(two.x, two.y), bt + later * NPAD, ct + later * NPAD);
                 float after[SPT];
-                ahead[(j + 1) % AHEAD].decays(after, A2, open[(t + j + 1) % TILE]);
+                ahead[(j + 1) % AHEAD].decays(after, A2);
                 y[j] = 0.f;
 #pragma unroll
                 for (int i = 0; i < SPT; i++) {
-                    h[i] = a[i] * h[i] + s.size.y * s.B[i];
+                    h[i] = a[i] * found(h[i], begins, t + j) + s.size.y * s.B[i];
                     y[j] += s.C[i] * h[i];
                     a[i] = after[i];
                 }

@@ -2,7 +2,7 @@
 // kernels are checked against these; nothing else uses them.
 //
 // Same parameters as the fast kernels, with three differences: activations are float32 (compile with IO_BF16=0);
-// backward needs `carry` as double (batch,L,D,N) for the states; gradients that are sums over threads (dB, dC contiguous
+// backward needs `ends` as double (batch,L,D,N) for the states; gradients that are sums over threads (dB, dC contiguous
 // (batch,L,N), dA, dskip, dbias) are double, zeroed by the caller.
 //
 // Launch: grid (ceil(D / 32), batch), block 32. `states` and `splits` are ignored.
@@ -32,8 +32,8 @@ __device__ void run(const ScanParams &p, i64 b, int d, double *all) {
         const Step s = step_at(p, b, t, d);
         double y = p.skip ? p.skip[d] * s.u : 0;
         for (int n = 0; n < STATES; n++) {
-            const double a = s.begins ? 0 : exp(s.delta * p.A[(i64) d * STATES + n]);
-            h[n] = a * h[n] + s.delta * s.u * p.B[b * p.bB + t * p.bL + n];
+            const double a = exp(s.delta * p.A[(i64) d * STATES + n]);
+            h[n] = (s.begins ? 0 : a * h[n]) + s.delta * s.u * p.B[b * p.bB + t * p.bL + n];
             y += h[n] * p.C[b * p.cB + t * p.cL + n];
             if (all) all[((b * p.L + t) * p.D + d) * STATES + n] = h[n];
         }
@@ -52,7 +52,7 @@ extern "C" __global__ void selective_scan_reference_backward(const __grid_consta
     const int d = blockIdx.x * 32 + threadIdx.x;
     const i64 b = blockIdx.y;
     if (d >= p.D) return;
-    double *all = (double *) p.carry;
+    double *all = (double *) p.ends;
     run(p, b, d, all);
     double g[STATES];
     for (int n = 0; n < STATES; n++) g[n] = p.dhLast ? p.dhLast[(b * p.D + d) * STATES + n] : 0;
@@ -63,15 +63,15 @@ extern "C" __global__ void selective_scan_reference_backward(const __grid_consta
         for (int n = 0; n < STATES; n++) {
             const double A = p.A[(i64) d * STATES + n], B = p.B[b * p.bB + t * p.bL + n], C = p.C[b * p.cB + t * p.cL + n];
             const double h = all[((b * p.L + t) * p.D + d) * STATES + n];
-            const double before = t ? all[((b * p.L + t - 1) * p.D + d) * STATES + n]
+            const double before = s.begins ? 0 : t ? all[((b * p.L + t - 1) * p.D + d) * STATES + n]
                                     : p.h0 ? p.h0[(b * p.D + d) * STATES + n] : 0;
-            const double a = s.begins ? 0 : exp(s.delta * A);
+            const double a = exp(s.delta * A);
             y += C * h;
             g[n] += dy * C;
             atomicAdd((double *) p.dC + (b * p.L + t) * STATES + n, dy * h);
             atomicAdd((double *) p.dB + (b * p.L + t) * STATES + n, g[n] * s.delta * s.u);
             dx += g[n] * B;
-            g[n] *= a;
+            g[n] = s.begins ? 0 : g[n] * a;
             ddelta += g[n] * before * A;
             atomicAdd((double *) p.dA + (i64) d * STATES + n, g[n] * before * s.delta);
         }
