@@ -265,7 +265,7 @@ selective_scan_backward(const __grid_constant__ ScanParams p) {
                     }
                     sum = pair_of(sum);
 #if IO_BF16
-                    *(u32 *) (to + i * 2 * THREADS) = pack_bf16(sum.x, sum.y);
+                    *(u32 *) (to + i * 2 * THREADS) = pack_share(sum);
 #else
                     *(float2 *) (to + i * 2 * THREADS) = sum;
 #endif
@@ -304,10 +304,16 @@ extern "C" __global__ __launch_bounds__(256) void selective_scan_sum_bc(const __
     float sum[4] = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll 8
     for (int i = 0; i < tiles; i++, from += rows * 2 * NPAD) {
+        const Packed<4> packed = load<4>(from, 4, true);
+#if IO_BF16
+        const float2 low = unpack_share(packed.w[0]), high = unpack_share(packed.w[1]);
+        sum[0] += low.x, sum[1] += low.y, sum[2] += high.x, sum[3] += high.y;
+#else
         float v[4];
-        unpack(load<4>(from, 4, true), v);
+        unpack(packed, v);
 #pragma unroll
         for (int k = 0; k < 4; k++) sum[k] += v[k];
+#endif
     }
     const i64 b = row / p.L, l = row % p.L;
     io_t *to = column < NPAD ? p.dB + b * p.dBB + l * p.dBL : p.dC + b * p.dCB + l * p.dCL;

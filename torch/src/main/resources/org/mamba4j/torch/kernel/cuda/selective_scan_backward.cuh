@@ -194,3 +194,23 @@ __device__ __forceinline__ void store_tile(const Shared &s, const ScanParams &p,
         w.put(w.ddelta, p.ddeltaL, i, dd, valid, p.aligned & 1);
     }
 }
+
+// A block's share of two neighbouring sums over channels, in the place of two activations. As bfloat16, 48 shares would put
+// the sum off by 2^-9 of its usual size, too much where it happens to be near 0. So bits 0..7 are an exponent for both, e + 127,
+// and bits 8..19 and 20..31 both as multiples of 2^(e - 10), rounded to nearest: up to three bits more than bfloat16 has.
+#define SHRINK (2047.f / 2048.f)                    // keeps what is rounded up within 12 bits
+
+__device__ __forceinline__ u32 pack_share(float2 v) {
+    // The sum of both has the larger one's exponent or one more, and is bad if one of them is.
+    const u32 exponent = max(__float_as_uint(fabsf(v.x) + fabsf(v.y)) & 0x7f800000u, 11u << 23);
+    const float scale = __uint_as_float((263u << 23 | 0x7fe000u) - exponent);              // SHRINK 2^(10 - e)
+    // Added to 1.5 2^23, a number of few bits is an integer in the lowest ones.
+    const u32 x = __float_as_uint(__fmaf_rn(v.x, scale, 12582912.f)), y = __float_as_uint(__fmaf_rn(v.y, scale, 12582912.f));
+    return (y << 20) + ((x & 0xfffu) << 8) + (exponent >> 23);
+}
+
+__device__ __forceinline__ float2 unpack_share(u32 w) {
+    const u32 exponent = w & 0xffu;
+    const float scale = exponent == 255 ? __uint_as_float(0x7fffffffu) : (1.f / SHRINK) * __uint_as_float((exponent - 10) << 23);
+    return make_float2((float) ((int) (w << 12) >> 20) * scale, (float) ((int) w >> 20) * scale);
+}
