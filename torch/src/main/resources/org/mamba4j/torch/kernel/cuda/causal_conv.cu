@@ -34,7 +34,7 @@
 #define START_GRADIENT 0
 #endif
 #ifndef CONV_STEPS
-#define CONV_STEPS 32
+#define CONV_STEPS 16
 #endif
 #ifndef BACK_STEPS
 #define BACK_STEPS 32
