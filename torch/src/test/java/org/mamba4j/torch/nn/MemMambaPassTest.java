@@ -153,8 +153,14 @@ class MemMambaPassTest {
         return largest;
     }
 
-    /** The gradient of a lone bias is a sum whose terms cancel; those of its weights are as large as the terms. */
+    /**
+     * What rounding is relative to where the number itself may be near zero. The gradient of a lone bias is a sum whose terms
+     * cancel; those of its weights are as large as the terms. A threshold moves 0.1 of the way to a score of about 1.
+     */
     private static double sizeOfTerms(String name, Result of) {
+        if (name.endsWith("threshold itself")) {
+            return MemoryTraining.THRESHOLD_WEIGHT;
+        }
         return name.endsWith("score_out.bias") || name.endsWith("gate.bias")
                 ? largest(of.tensors.getOrDefault(name.replace(".bias", ".weight"), new float[0]))
                 : 0;
