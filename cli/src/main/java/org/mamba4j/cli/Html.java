@@ -31,17 +31,26 @@ final class Html {
         return out.toString();
     }
 
-    /** The resource beside this class with every {@code {{name}}} replaced; values are HTML already. */
+    /**
+     * The resource beside this class with every {@code {{name}}} replaced; values are HTML already. All pages can have
+     * {@code {{page-style}}}, the styles that they share.
+     */
     static String fill(String template, Map<String, String> values) {
-        String page;
-        try (InputStream in = Objects.requireNonNull(Html.class.getResourceAsStream(template), template)) {
-            page = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        String style = resource("page.css");
+        return PLACEHOLDER
+                .matcher(resource(template))
+                .replaceAll(match -> Matcher.quoteReplacement(
+                        match.group(1).equals("page-style")
+                                ? style
+                                : Objects.requireNonNull(
+                                        values.get(match.group(1)), () -> "no value for " + match.group())));
+    }
+
+    private static String resource(String name) {
+        try (InputStream in = Objects.requireNonNull(Html.class.getResourceAsStream(name), name)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return PLACEHOLDER
-                .matcher(page)
-                .replaceAll(match -> Matcher.quoteReplacement(
-                        Objects.requireNonNull(values.get(match.group(1)), () -> "no value for " + match.group())));
     }
 }

@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.nn.MemoryProbe;
@@ -95,10 +96,19 @@ final class Decoders {
             long width = g.size(0) - 1;
             double scale = RIDGE * g.trace().item_double() / (width + 1);
             Tensor ridge = torch.eye(width + 1).to(ScalarType.Double).mul(new Scalar(Math.max(scale, 1e-12)));
-            Tensor solved =
-                    torch.linalg_solve(g.add(ridge), products.get(m).cpu().to(ScalarType.Double));
-            weights.add(solved.to(gram.get(m).device(), ScalarType.Float));
+            try (Tensor solved = solve(g.add(ridge), products.get(m).cpu().to(ScalarType.Double))) {
+                weights.add(solved.to(gram.get(m).device(), ScalarType.Float));
+            }
         }
+    }
+
+    /** a⁻¹ b; the caller's to close. */
+    private static Tensor solve(Tensor a, Tensor b) {
+        return LargeStack.call(() -> NoGrad.call(() -> {
+            try (TensorScope scope = new TensorScope()) {
+                return scope.release(torch.linalg_solve(a, b));
+            }
+        }));
     }
 
     /** Scores a sequence (a batch of one) that nothing was fit on. */
