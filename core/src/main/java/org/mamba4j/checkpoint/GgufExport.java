@@ -11,6 +11,7 @@ import java.util.SequencedMap;
 import org.mamba4j.UserError;
 import org.mamba4j.kernel.WeightFormat;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.Shape;
 import org.mamba4j.model.TensorSpec;
 
@@ -84,8 +85,10 @@ public final class GgufExport {
      */
     public static MambaConfig requireKnown(Checkpoint from) {
         String why;
-        if (!(from.config() instanceof MambaConfig config)) {
-            why = "is a " + from.config().modelType() + ", for which GGUF has no architecture";
+        if (from.config() instanceof MemMambaConfig) {
+            why = "is a MemMamba, for which GGUF has no architecture";
+        } else if (!(from.config() instanceof MambaConfig config)) {
+            why = "is a model of type " + from.config().modelType() + ", but only a Mamba is written as GGUF";
         } else if (config.useBias()) {
             why = "has biases of its projections (\"use_bias\"), which GGUF's Mamba has not";
         } else if (config.expand() != 2) {

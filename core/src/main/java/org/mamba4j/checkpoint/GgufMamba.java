@@ -252,9 +252,20 @@ final class GgufMamba {
             this.arena = arena;
         }
 
-        /** A, -exp(A_log), where it lies, if it is float32. */
+        /**
+         * A, -exp(A_log), where it lies, if it is float32.
+         *
+         * @throws UserError if it is not negative throughout: a state would grow without bounds
+         */
         Optional<MemorySegment> a() {
-            return a.info().dtype() == DType.F32 ? Optional.of(a.data()) : Optional.empty();
+            if (a.info().dtype() != DType.F32) {
+                return Optional.empty();
+            }
+            MemorySegment values = a.data();
+            for (long i = 0; i < values.byteSize(); i += Float.BYTES) {
+                requireNegative(values.get(FLOAT, i));
+            }
+            return Optional.of(values);
         }
 
         @Override
@@ -297,11 +308,15 @@ final class GgufMamba {
         }
 
         private float logarithm(float value) {
+            requireNegative(value);
+            return (float) Math.log(-(double) value);
+        }
+
+        private void requireNegative(float value) {
             if (!(value < 0)) {
                 throw new UserError(file() + ": tensor " + JsonText.quoted(name()) + " holds " + value
                         + ", but all of A must be negative: the file is damaged, convert the model again");
             }
-            return (float) Math.log(-(double) value);
         }
     }
 }

@@ -217,7 +217,7 @@ class GgufConverterTest {
                 MemoryConfig.builder().chunkSize(8).poolSize(5).summarySize(32).build());
         Path from = RandomModels.write(folder.resolve("memory"), memory, DType.F32, 1);
         Tokenizers.bytes().save(from);
-        assertRefused(from, "is a memmamba, for which GGUF has no architecture", "keep the checkpoint folder");
+        assertRefused(from, "is a MemMamba, for which GGUF has no architecture", "keep the checkpoint folder");
         assertRefused(
                 GgufModels.random(
                         folder.resolve("bias"), CONFIG.toBuilder().useBias(true).build(), Tokenizers.bytes(), 1),
