@@ -1,8 +1,11 @@
 package org.mamba4j.model;
 
+import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonBoolean;
 import org.mamba4j.json.JsonFields;
@@ -24,7 +27,19 @@ final class Mamba2ConfigReader {
     private static final String LIMIT = "time_step_limit";
     private static final String SSM = "ssm_cfg.";
 
+    /** As transformers 4 writes it, which is no JSON. */
+    private static final Pattern BARE_INFINITY =
+            Pattern.compile("(\"" + LIMIT + "\"\\s*:\\s*\\[[^\\]\"]*,\\s*)Infinity(\\s*])");
+
     private Mamba2ConfigReader() {}
+
+    /** A file in which an infinite limit, if there is one, is written as transformers 5 does; else the file as it is. */
+    static byte[] asJson(byte[] file) {
+        Matcher found = BARE_INFINITY.matcher(new String(file, StandardCharsets.ISO_8859_1)); // byte by byte
+        return found.find()
+                ? found.replaceFirst("$1{\"__float__\":\"Infinity\"}$2").getBytes(StandardCharsets.ISO_8859_1)
+                : file;
+    }
 
     static Mamba2Config read(JsonValue value, String source) {
         JsonFields json = JsonFields.of(value, source);

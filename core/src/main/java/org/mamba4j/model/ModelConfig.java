@@ -96,7 +96,8 @@ public sealed interface ModelConfig permits MambaStack, Mamba2Config, LlamaConfi
      */
     static ModelConfig read(Path path) {
         Path file = Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
-        return fromJson(Json.parse(Json.readBytes(file, MAX_FILE_BYTES), file.toString()), file.toString());
+        byte[] json = Mamba2ConfigReader.asJson(Json.readBytes(file, MAX_FILE_BYTES));
+        return fromJson(Json.parse(json, file.toString()), file.toString());
     }
 
     /**

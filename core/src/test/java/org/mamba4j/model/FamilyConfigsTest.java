@@ -4,8 +4,12 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.mamba4j.UserError;
@@ -97,6 +101,15 @@ class FamilyConfigsTest {
             assertThat(config).isEqualTo(read(MAMBA2 + "}"));
             assertThat(JsonText.compact(config.toJson())).contains("[0.0,{\"__float__\":\"Infinity\"}]");
         }
+    }
+
+    @Test
+    void noLimitAsTransformers4WritesItIsReadFromAFile(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("config.json");
+        Files.writeString(file, MAMBA2 + ",\n  \"time_step_limit\": [\n    0.0,\n    Infinity\n  ]\n}");
+        assertThat(ModelConfig.read(folder)).isEqualTo(read(MAMBA2 + "}"));
+        Files.writeString(file, MAMBA2 + ",\"time_step_max\": Infinity}");
+        assertThatThrownBy(() -> ModelConfig.read(folder)).isInstanceOf(UserError.class);
     }
 
     @ParameterizedTest
