@@ -29,14 +29,14 @@ import org.mamba4j.model.TensorSpec;
  * them, so that a prompt of n ASCII characters has n tokens; the others have texts of their own, so that a text tells
  * which tokens were chosen.
  */
-final class ComparisonModel {
+public final class ComparisonModel {
     private static final int BYTES = 256;
     private static final long SEED = 130;
 
     private ComparisonModel() {}
 
     /** The shape of the published model of 130 M parameters. */
-    static MambaConfig shape() {
+    public static MambaConfig shape() {
         return MambaConfig.builder().vocabSize(50_280).dModel(768).nLayer(24).build();
     }
 
@@ -45,7 +45,7 @@ final class ComparisonModel {
      *
      * @param type of the matrices
      */
-    static Path file(Path folder, MambaConfig config, WeightFormat type) {
+    public static Path file(Path folder, MambaConfig config, WeightFormat type) {
         Path file = folder.resolve(config.dModel() + "x" + config.nLayer() + "-" + type + ".gguf");
         if (Files.exists(file)) {
             return file;

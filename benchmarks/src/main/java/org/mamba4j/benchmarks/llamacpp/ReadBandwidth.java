@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /** How fast this machine reads memory that no cache holds: the bound of generating token by token. */
-final class ReadBandwidth {
+public final class ReadBandwidth {
     private static final VectorSpecies<Long> SPECIES = LongVector.SPECIES_PREFERRED;
     private static final int UNROLLED = 4;
     private static final int PASSES = 12;
@@ -26,7 +26,7 @@ final class ReadBandwidth {
     private ReadBandwidth() {}
 
     /** Bytes a second of private memory of {@code bytes}, read by {@code threads}; the best of some passes. */
-    static double ofMemory(long bytes, int threads) {
+    public static double ofMemory(long bytes, int threads) {
         try (Arena arena = Arena.ofShared()) {
             MemorySegment memory = arena.allocate(bytes, 64).fill((byte) 1);
             return measure(memory, threads);
@@ -34,7 +34,7 @@ final class ReadBandwidth {
     }
 
     /** The same of a mapped file, as weights are. */
-    static double ofFile(Path file, int threads) throws IOException {
+    public static double ofFile(Path file, int threads) throws IOException {
         try (Arena arena = Arena.ofShared();
                 FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             return measure(channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena), threads);
