@@ -19,7 +19,7 @@ final class TokenKernel implements AutoCloseable {
 
     private static final int WARP = 32;
     private static final int WARPS = 12;
-    private static final int WARPS_OF_WIDE = 8; // more registers for each
+    private static final int WARPS_OF_WIDE = 15; // all that the registers suffice for
     private static final int WIDE = 1024;
     private static final int MOST_BLOCKS = 255;
     private static final int MOST_ROWS_OF_HEAD = 1 << 16;
