@@ -197,8 +197,7 @@ def time_token(s, steps=100, choose=1):
 def variants(d):
     if d <= 768:
         return [dict(spread=s, group=g) for s, g in ((64, 4), (256, 4), (256, 8), (256, 16))]
-    return ([dict(warps=w, stage=24576, spread=256, group=16) for w in (8, 12, 15)] + [dict(warps=8, stage=24576, spread=512, group=g) for g in (16, 32)]
-            + [dict(warps=w, stage=32768, spread=256, group=16) for w in (8, 12)] + [dict(warps=8, stage=32768, spread=512, group=32)])
+    return [dict(warps=w, stage=24576, group=16) for w in (8, 12, 15)] + [dict(warps=8, stage=32768, group=16)]
 
 
 def token(sizes):

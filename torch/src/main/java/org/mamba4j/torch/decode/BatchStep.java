@@ -144,7 +144,9 @@ final class BatchStep implements AutoCloseable {
     }
 
     private void norm(int layer, boolean embed) {
-        launch("decode_norm", LaunchShape.of(batch, THREADS), layer, embed);
+        LaunchShape shape = LaunchShape.of(batch, THREADS);
+        // The first of a step reads tokens, whose kernel does not let anything start early.
+        launch("decode_norm", embed ? shape : shape.starting(LaunchShape.Start.EARLY), layer, embed);
     }
 
     private void launch(String kernel, LaunchShape shape, int layer, boolean embed) {

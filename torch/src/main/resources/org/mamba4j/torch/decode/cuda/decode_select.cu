@@ -9,7 +9,7 @@
 // Rows in shared memory are an odd number of 16-byte pieces apart, so that the eight rows of an ldmatrix meet different banks;
 // x_proj comes as rows of a channel each, and ldmatrix transposes them.
 //
-// Launch: grid (CLUSTER, ceil(B / 16)), block 256, shared: decode_select_shared.
+// Launch: grid (CLUSTER, ceil(B / 16)), block 512, shared: decode_select_shared.
 #include "common.cuh"
 
 // Sizes, by the caller: INNER (D), STATES (N), RANK (R), CONV_W (K, 4).
@@ -21,7 +21,7 @@
 #define CHANNEL_ROW (CONV_ROW + ceil_div(STATES, 4) * 4)
 
 #define ROWS 16
-#define THREADS 256
+#define THREADS 512
 #define SLICE (INNER / CLUSTER)                                 // channels of a block
 #define TILES (SELECT_ROW / 8)                                  // of 8 columns
 #define HALF ceil_div(TILES, 2)                                 // those of a warp

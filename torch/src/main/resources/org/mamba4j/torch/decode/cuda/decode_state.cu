@@ -2,12 +2,12 @@
 //
 // Idea. Reading and writing the states is the work: 128 bytes for each channel of a sequence, against 6 of everything else.
 // So a block asks for all states of its 64 channels and 8 sequences, 32 KB for 16 states, in eight bulk copies, before it waits
-// for the kernel that says what to do with them: while decode_select runs, the states of the whole batch arrive. Then the
-// time steps, 64 channels x 8 sequences, are a product on the tensor cores, and everything that a channel's lanes
-// share (softplus, gate) is computed once.
+// for the kernel that says what to do with them: while decode_select runs, the states of the whole batch arrive, and each
+// sequence is worked on as soon as its own are there. The time steps, 64 channels x 8 sequences, are a product on the tensor
+// cores, and everything that a channel's lanes share (softplus, gate) is computed once.
 //
 // Launch: grid (D / 64, ceil(B / 8)), block 256, shared: decode_state_shared.
-#include "common.cuh"
+#include "decode_ahead.cuh"
 
 // Sizes, by the caller: INNER (D), STATES (N), RANK (R), CONV_W (K).
 #define SELECT_ROW (ceil_div(RANK + 2 * STATES, 8) * 8)
@@ -26,6 +26,8 @@ struct StateParams {
     const float *channel;                           // (D,CHANNEL_ROW)
     float *h;                                       // (B,D,N): read and written
     io_t *y;                                        // (B,D)
+    const void *ahead;                              // what a later kernel reads, may be null
+    i64 aheadBytes;
     int batch;
 };
 
@@ -41,24 +43,26 @@ __device__ __forceinline__ float quad_sum(float v) {
     return v + __shfl_xor_sync(0xffffffffu, v, 2);
 }
 
-extern "C" __global__ __launch_bounds__(256) void decode_state(const __grid_constant__ StateParams p) {
+extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_state(const __grid_constant__ StateParams p) {
     extern __shared__ __align__(128) float states[];                        // (SEQUENCES,CHANNELS,N)
     __shared__ __align__(16) float selected[SEQUENCES][2 * STATES];         // B, C
     __shared__ __align__(16) float deltas[SEQUENCES][CHANNELS], us[SEQUENCES][CHANNELS], gates[SEQUENCES][CHANNELS];
-    __shared__ unsigned long long arrived;
+    __shared__ unsigned long long arrived[SEQUENCES];
     const int t = threadIdx.x, lane = t % 32, warp = t / 32, q = t % LANES, c = blockIdx.x * CHANNELS + t / LANES;
     const int first = blockIdx.y * SEQUENCES, count = min(SEQUENCES, p.batch - first);
     float *place = p.h + ((i64) first * INNER + blockIdx.x * CHANNELS) * STATES;
     constexpr u32 BYTES = CHANNELS * STATES * 4;
-    const u32 barrier = shared_address(&arrived);
+    const u32 barrier = shared_address(arrived);
     if (t == 0) {
-        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1; fence.mbarrier_init.release.cluster;" ::"r"(barrier) : "memory");
-        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(count * BYTES) : "memory");
-        for (int s = 0; s < count; s++)
+        for (int i = 0; i < SEQUENCES; i++) asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(barrier + i * 8) : "memory");
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        for (int i = 0; i < count; i++) {
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier + i * 8), "r"(BYTES) : "memory");
             asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                             shared_address(states) + s * BYTES),
-                         "l"(place + (i64) s * INNER * STATES), "r"(BYTES), "r"(barrier)
+                             shared_address(states) + i * BYTES),
+                         "l"(place + (i64) i * INNER * STATES), "r"(BYTES), "r"(barrier + i * 8)
                          : "memory");
+        }
     }
     // Four warps multiply: rows are 16 channels each, columns the sequences.
     u32 weights[STEPS][4];
@@ -120,13 +124,12 @@ extern "C" __global__ __launch_bounds__(256) void decode_state(const __grid_cons
         }
     }
     __syncthreads();
-    u32 done = 0;
-    while (!done)
-        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0; selp.u32 %0, 1, 0, p; }"
-                     : "=r"(done) : "r"(barrier) : "memory");
 #pragma unroll
     for (int s = 0; s < SEQUENCES; s++) {
         if (s >= count) break;
+        for (u32 there = 0; !there;)
+            asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0; selp.u32 %0, 1, 0, p; }"
+                         : "=r"(there) : "r"(barrier + s * 8) : "memory");
         const float delta = deltas[s][t / LANES], u = us[s][t / LANES], in = delta * u;
         float y = 0.f;
 #pragma unroll
@@ -140,11 +143,13 @@ extern "C" __global__ __launch_bounds__(256) void decode_state(const __grid_cons
                 h[i] = h[i] * fast_exp2(delta * a[n + i]) + in * b[i];
                 y += h[i] * read[i];
             }
-            *(float4 *) (place + (i64) s * INNER * STATES + t * OWN + n) = *(const float4 *) h;
+            // Not needed again before the next token: the cache has better to keep.
+            __stcs((float4 *) (place + (i64) s * INNER * STATES + t * OWN + n), *(const float4 *) h);
         }
         y = quad_sum(y);
         if (q == 0) gates[s][t / LANES] *= y + skip * u;
     }
+    fetch_ahead(p.ahead, p.aheadBytes, blockIdx.y * gridDim.x + blockIdx.x, gridDim.y * gridDim.x);
     __syncthreads();
     if (t < SEQUENCES * CHANNELS / 8 && t / 8 < count) {
         float v[8];
