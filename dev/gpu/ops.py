@@ -4,26 +4,26 @@ import torch
 from loader import ConvParams, Module, ScanParams
 
 # Microseconds that a multiprocessor takes for a tile of each of its k blocks: a + b k, up to the `resident` that fit at
-# once; what is more comes after. Of the scans and of what finds the states at the edges of their ranges; and microseconds
-# that each range takes besides. Fitted to sweeps on an H200 with bfloat16 and N = 16.
-FORWARD, BACKWARD = ((0.5, 0.8, 4), (0.2, 0.4, 3), 0.7), ((5.1, 1.4, 3), (0.3, 0.44, 3), 1.0)
-REMEMBERED = 128                                                # tiles: data of a new model is remembered for up to 260, others less
+# once; what is more comes after. Fitted to sweeps on an H200 with bfloat16 and N = 16.
+FORWARD, BACKWARD = (0.5, 0.8, 4), (5.1, 1.4, 3)
 
 
-def micros(per, blocks, cost, sms):
+def pick_splits(tiles, blocks, cost, sms):
+    """Into how many ranges to cut `tiles` tiles of time, given the blocks that one range makes (channel tiles x batch).
+
+    With more than one range, finding the states at their edges is taken as 0.6 microseconds for a tile of each block of a
+    multiprocessor, over 128 tiles (it depends on how long the data's past is remembered), and walking over them as a
+    quarter of a microsecond each."""
     a, b, resident = cost
-    full, rest = divmod(-(-blocks // sms), resident)
-    return per * (full * (a + b * resident) + (a + b * rest if rest else 0))
 
+    def scan(per, splits):
+        full, rest = divmod(-(-blocks * splits // sms), resident)
+        return per * (full * (a + b * resident) + (a + b * rest if rest else 0))
 
-def pick_splits(tiles, blocks, costs, sms):
-    """Into how many ranges to cut `tiles` tiles of time, given the blocks that one range makes (channel tiles x batch)."""
-    scan, edges, per_range = costs
-    best = (micros(tiles, blocks, scan, sms), 1)
+    best = (scan(tiles, 1), 1)
     for per in range(1, tiles):
         splits = -(-tiles // per)
-        time = micros(per, blocks * splits, scan, sms) + micros(min(per, REMEMBERED), blocks * (splits - 1), edges, sms)
-        best = min(best, (time + per_range * splits + 8, splits))
+        best = min(best, (scan(per, splits) + 0.6 * (splits - 1) * min(per, 128) * blocks / sms + 0.25 * splits + 6, splits))
     return best[1]
 
 

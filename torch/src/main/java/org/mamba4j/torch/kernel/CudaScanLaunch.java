@@ -13,10 +13,8 @@ final class CudaScanLaunch {
     /** Bytes of the kernels' {@code ScanParams}: 29 pointers, 25 64-bit and 6 32-bit integers. */
     private static final long PARAMETER_BYTES = 29 * 8 + 25 * 8 + 6 * 4;
 
-    private static final Ranges.Costs FORWARD_COSTS =
-            new Ranges.Costs(new Ranges.Cost(0.5, 0.8, 4), new Ranges.Cost(0.2, 0.4, 3), 0.7);
-    private static final Ranges.Costs BACKWARD_COSTS =
-            new Ranges.Costs(new Ranges.Cost(5.1, 1.4, 3), new Ranges.Cost(0.3, 0.44, 3), 1.0);
+    private static final Ranges.Cost FORWARD_COST = new Ranges.Cost(0.5, 0.8, 4);
+    private static final Ranges.Cost BACKWARD_COST = new Ranges.Cost(5.1, 1.4, 3);
     private static final int SUM_THREADS = 256;
     private static final int WARP = 32;
     private static final Tensor ABSENT = Tensors.absent();
@@ -63,7 +61,7 @@ final class CudaScanLaunch {
             passStateOn(last);
             return;
         }
-        Ranges ranges = Ranges.cut(tiles, forwardGeometry.blocks(channels) * batch, FORWARD_COSTS);
+        Ranges ranges = Ranges.cut(tiles, forwardGeometry.blocks(channels) * batch, FORWARD_COST);
         Results results = Results.NONE.withForward(y, last, checkpoints).withEdges(newEdges(ranges), newEdges(ranges));
         findEdges(false, ranges, results);
         launch(
@@ -87,7 +85,7 @@ final class CudaScanLaunch {
         KernelModule backward = module("backward");
         Geometry geometry = Geometry.of(backward.ints("selective_scan_backward_geometry"));
         int blocks = geometry.blocks(channels);
-        Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_COSTS);
+        Ranges ranges = Ranges.cut(tiles, blocks * batch, BACKWARD_COST);
         long parts = (long) batch * ranges.count;
         Results results = Results.NONE
                 .withForward(y, ABSENT, checkpoints)
@@ -273,10 +271,10 @@ final class CudaScanLaunch {
 
     /** How the tiles of a sequence are cut into ranges that are worked on at the same time. */
     private record Ranges(int count, int tilesPerRange) {
-        /** How far back data is taken to be remembered; that of a new model is for up to 260 tiles, other data for less. */
+        private static final double EDGE_MICROS_PER_TILE = 0.6;
         private static final int REMEMBERED_TILES = 128;
-
-        private static final double EDGE_LAUNCH_MICROS = 8;
+        private static final double EDGE_MICROS_PER_RANGE = 0.25;
+        private static final double EDGE_LAUNCH_MICROS = 6;
 
         /**
          * What a multiprocessor takes for a tile of each of its k blocks: base + perBlock · k microseconds, up to the
@@ -292,25 +290,25 @@ final class CudaScanLaunch {
             }
         }
 
-        /** Of a scan, of finding the states at the edges of its ranges, and the microseconds that each range takes besides. */
-        record Costs(Cost scan, Cost edges, double perRange) {}
-
         /**
-         * The cut of least estimated time.
+         * The cut of least estimated time. With more than one range, finding the states at their edges is taken as 0.6
+         * microseconds for a tile of each block of a multiprocessor, over 128 tiles (it depends on how long the data's
+         * past is remembered), and walking over them as a quarter of a microsecond each.
          *
          * @param blocks blocks of one range
          */
-        static Ranges cut(long tiles, int blocks, Costs costs) {
+        static Ranges cut(long tiles, int blocks, Cost cost) {
             long processors = CudaOptions.multiprocessors();
             Ranges chosen = new Ranges(1, Math.toIntExact(tiles));
-            double best = costs.scan.micros(tiles, Math.ceilDiv((long) blocks, processors));
+            double best = cost.micros(tiles, Math.ceilDiv((long) blocks, processors));
             for (int per = 1; per < tiles; per++) {
                 int count = Math.toIntExact(Math.ceilDiv(tiles, (long) per));
-                long edgeBlocks = Math.ceilDiv((long) blocks * (count - 1), processors);
-                double micros = costs.scan.micros(per, Math.ceilDiv((long) blocks * count, processors))
-                        + costs.edges.micros(Math.min(per, REMEMBERED_TILES), edgeBlocks)
+                double edges =
+                        EDGE_MICROS_PER_TILE * (count - 1) * Math.min(per, REMEMBERED_TILES) * blocks / processors;
+                double micros = cost.micros(per, Math.ceilDiv((long) blocks * count, processors))
+                        + edges
                         + EDGE_LAUNCH_MICROS
-                        + costs.perRange * count;
+                        + EDGE_MICROS_PER_RANGE * count;
                 if (micros < best) {
                     best = micros;
                     chosen = new Ranges(count, per);
