@@ -9,8 +9,10 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.PrimitiveIterator;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.io.TempDir;
@@ -171,9 +173,16 @@ class NearTiesTest {
             int[] tokens = new int[LENGTH];
             Arrays.setAll(tokens, t -> random[t % period]);
             TorchLanguageModel torch = new TorchLanguageModel(network);
+            List<List<float[]>> moved = new ArrayList<>();
+            for (int seed = 8; seed < 12; seed++) {
+                moved.add(readByChunksMoved(network, torch, tokens, seed));
+            }
             List<float[]> expected = readByChunks(torch, tokens);
-            Comparison comparison =
-                    new Comparison(tokens, expected, "spread by " + spread + ", text of period " + period);
+            Comparison comparison = new Comparison(
+                    tokens,
+                    expected,
+                    tolerances(expected, moved),
+                    "spread by " + spread + ", text of period " + period);
             comparison.inOnePiece(torch, recorder);
             comparison.with("libtorch in parts", torch, parts(torch, 8));
             comparison.with("libtorch by tokens", torch, steps(torch));
@@ -183,6 +192,43 @@ class NearTiesTest {
                 comparison.with("pure Java by tokens", java, steps(java));
             }
         }
+    }
+
+    /** The reading of a model whose embedding differs by up to a millionth, some roundings' worth. */
+    private List<float[]> readByChunksMoved(MemMamba network, LanguageModel model, int[] tokens, int seed) {
+        Parameter embedding = network.parameters().stream()
+                .filter(parameter -> parameter.name().endsWith("embeddings.weight"))
+                .findFirst()
+                .orElseThrow();
+        float[] values = Tensors.toFloats(embedding.tensor());
+        SplittableRandom random = new SplittableRandom(seed);
+        PrimitiveIterator.OfInt moved = IntStream.range(0, values.length).iterator();
+        MambaInit.set(embedding, () -> values[moved.nextInt()] * (1 + 1e-6 * random.nextDouble(-1, 1)));
+        List<float[]> logits = readByChunks(model, tokens);
+        PrimitiveIterator.OfInt restored = IntStream.range(0, values.length).iterator();
+        MambaInit.set(embedding, () -> values[restored.nextInt()]);
+        return logits;
+    }
+
+    /**
+     * What logits may differ by: 1e-4, and more only where a millionth more or less in the embedding changes them by more.
+     * A random model has such places, and they are few.
+     */
+    private static float[] tolerances(List<float[]> expected, List<List<float[]>> readings) {
+        float[] tolerances = new float[expected.size()];
+        int sensitive = 0;
+        for (int t = 0; t < tolerances.length; t++) {
+            tolerances[t] = 1e-4f;
+            for (List<float[]> moved : readings) {
+                for (int i = 0; i < expected.get(t).length; i++) {
+                    tolerances[t] = Math.max(tolerances[t], Math.abs(moved.get(t)[i] - expected.get(t)[i]));
+                }
+            }
+            sensitive += tolerances[t] > 1e-4f ? 1 : 0;
+        }
+        System.out.printf("%,d of %,d tokens are sensitive to a millionth%n", sensitive, tolerances.length);
+        assertThat(sensitive).isLessThanOrEqualTo(tolerances.length / 50);
+        return tolerances;
     }
 
     private Path border(int tokens) {
@@ -206,11 +252,13 @@ class NearTiesTest {
     private final class Comparison {
         private final int[] tokens;
         private final List<float[]> expected;
+        private final float[] tolerances;
         private final String scores;
 
-        Comparison(int[] tokens, List<float[]> expected, String scores) {
+        Comparison(int[] tokens, List<float[]> expected, float[] tolerances, String scores) {
             this.tokens = tokens;
             this.expected = expected;
+            this.tolerances = tolerances;
             this.scores = scores;
         }
 
@@ -268,7 +316,7 @@ class NearTiesTest {
             for (int t = 0; t < logits.size(); t++) {
                 assertThat(logits.get(t))
                         .as("%s, scores %s, after token %d", what, scores, from + t)
-                        .usingComparatorWithPrecision(1e-4f)
+                        .usingComparatorWithPrecision(tolerances[from + t])
                         .containsExactly(expected.get(from + t));
             }
         }
