@@ -11,6 +11,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.Objects;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.checkpoint.SafetensorsFile;
+import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.State;
 
 /** Golden vectors from the test resources, and what it means to be close to them. */
 public final class Golden {
@@ -53,5 +55,29 @@ public final class Golden {
             scale = Math.max(scale, Math.abs(value));
         }
         assertClose(what, actual, expected, tolerance * scale);
+    }
+
+    /** The {@code count} tokens that {@code model} thinks likeliest after {@code prompt}, one by one. */
+    public static int[] greedy(LanguageModel model, int[] prompt, int count) {
+        try (State state = model.newState()) {
+            model.prefill(state, prompt);
+            int[] tokens = new int[count];
+            for (int i = 0; i < count; i++) {
+                tokens[i] = argmax(model.logits(state));
+                model.step(state, tokens[i]);
+            }
+            return tokens;
+        }
+    }
+
+    /** The place of the greatest, the first of equal ones. */
+    public static int argmax(float[] logits) {
+        int best = 0;
+        for (int i = 1; i < logits.length; i++) {
+            if (logits[i] > logits[best]) {
+                best = i;
+            }
+        }
+        return best;
     }
 }

@@ -116,7 +116,10 @@ class CudaDecodeTest {
     }
 
     private static int same(float[] row, float[] expected, int position, int vocab) {
-        return argmax(row) == argmax(Arrays.copyOfRange(expected, position * vocab, (position + 1) * vocab)) ? 1 : 0;
+        return Golden.argmax(row)
+                        == Golden.argmax(Arrays.copyOfRange(expected, position * vocab, (position + 1) * vocab))
+                ? 1
+                : 0;
     }
 
     @ParameterizedTest
@@ -148,7 +151,7 @@ class CudaDecodeTest {
         List<int[]> expected = new ArrayList<>();
         try (TorchLanguageModel cpu = TorchLanguageModel.load(folder)) {
             for (int[] prompt : prompts) {
-                expected.add(greedy(cpu, prompt, GREEDY.maxNewTokens()));
+                expected.add(Golden.greedy(cpu, prompt, GREEDY.maxNewTokens()));
             }
         }
         try (BatchGenerator generator = BatchGenerator.load(folder, "cuda", Precision.FLOAT32)) {
@@ -348,28 +351,6 @@ class CudaDecodeTest {
 
     private static int[] ints(SafetensorsFile file, String name) {
         return Arrays.stream(file.longs(name)).mapToInt(Math::toIntExact).toArray();
-    }
-
-    private static int[] greedy(LanguageModel model, int[] prompt, int count) {
-        try (State state = model.newState()) {
-            model.prefill(state, prompt);
-            int[] tokens = new int[count];
-            for (int i = 0; i < count; i++) {
-                tokens[i] = argmax(model.logits(state));
-                model.step(state, tokens[i]);
-            }
-            return tokens;
-        }
-    }
-
-    private static int argmax(float[] logits) {
-        int best = 0;
-        for (int i = 1; i < logits.length; i++) {
-            if (logits[i] > logits[best]) {
-                best = i;
-            }
-        }
-        return best;
     }
 
     /** Models with initial weights: one that the kernel for single sequences takes, one with every size odd. */

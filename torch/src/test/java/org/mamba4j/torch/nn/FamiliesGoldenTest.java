@@ -13,7 +13,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.SafetensorsFile;
-import org.mamba4j.inference.State;
 import org.mamba4j.torch.Golden;
 import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.TensorScope;
@@ -86,31 +85,10 @@ class FamiliesGoldenTest {
             int[] greedy = Arrays.stream(expected.longs("greedy"))
                     .mapToInt(Math::toIntExact)
                     .toArray();
-            List<Integer> tokens = new ArrayList<>();
-            TorchLanguageModel engine = new TorchLanguageModel(model);
-            try (State state = engine.newState()) {
-                int[] prompt = Arrays.copyOf(greedy, 8);
-                engine.prefill(state, prompt);
-                while (tokens.size() < greedy.length - prompt.length) {
-                    int token = argmax(engine.logits(state));
-                    tokens.add(token);
-                    engine.step(state, token);
-                }
-            }
-            assertThat(tokens)
-                    .containsExactlyElementsOf(
-                            Arrays.stream(greedy).skip(8).boxed().toList());
+            int[] prompt = Arrays.copyOf(greedy, 8);
+            assertThat(Golden.greedy(new TorchLanguageModel(model), prompt, greedy.length - prompt.length))
+                    .containsExactly(Arrays.stream(greedy).skip(8).toArray());
         });
-    }
-
-    private static int argmax(float[] logits) {
-        int best = 0;
-        for (int i = 1; i < logits.length; i++) {
-            if (logits[i] > logits[best]) {
-                best = i;
-            }
-        }
-        return best;
     }
 
     @ParameterizedTest
