@@ -19,7 +19,9 @@ public enum ModelFamily {
     /** {@link LlamaConfig}: Transformer++. */
     LLAMA(LlamaConfig.MODEL_TYPE, LlamaConfig::read, LlamaConfig.SCHEMA),
     /** {@link GptNeoxConfig}: Pythia. */
-    GPT_NEOX(GptNeoxConfig.MODEL_TYPE, GptNeoxConfig::read, GptNeoxConfig.SCHEMA);
+    GPT_NEOX(GptNeoxConfig.MODEL_TYPE, GptNeoxConfig::read, GptNeoxConfig.SCHEMA),
+    /** {@link RecurrentConfig}: LSTM and GRU. */
+    RNN(RecurrentConfig.MODEL_TYPE, RecurrentConfig::read, RecurrentConfig.SCHEMA);
 
     private final String modelType;
 

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +24,8 @@ class FamilyConfigsTest {
     private static final String NEOX = LLAMA.replace("llama", "gpt_neox");
     private static final String MAMBA2 =
             "{\"model_type\":\"mamba2\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
+    private static final String RNN =
+            "{\"model_type\":\"rnn\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
     private static final String STATE_SPACES =
             "{\"d_model\":64,\"n_layer\":2,\"vocab_size\":97,\"ssm_cfg\":{\"layer\":\"Mamba2\"";
 
@@ -86,6 +89,9 @@ class FamilyConfigsTest {
                         + "\"low_freq_factor\":2,\"high_freq_factor\":5,\"original_max_position_embeddings\":99}}"),
                 read(NEOX + ",\"use_parallel_residual\":false,\"attention_bias\":false,\"layer_norm_eps\":0.1,"
                         + "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"partial_rotary_factor\":0.5}}"),
+                read(RNN + "}"),
+                read(RNN + ",\"cell\":\"gru\",\"residual\":true,\"rms_norm_eps\":0.1,\"tie_word_embeddings\":true,"
+                        + "\"initializer_range\":0.5,\"eos_token_id\":3,\"pad_token_id\":null}"),
                 read(MAMBA2 + "}"),
                 read(MAMBA2 + ",\"n_groups\":2,\"num_heads\":8,\"head_dim\":16,\"time_step_limit\":[0.01,0.2]}"));
         for (ModelConfig config : all) {
@@ -129,6 +135,8 @@ class FamilyConfigsTest {
             NEOX  | "rotary_pct":0.2 | they turn pairs
             NEOX  | "hidden_dropout":0.1 | only 0.0 is supported
             NEOX  | "use_parallel_residual":1 | must be true or false
+            RNN | "cell":"elman" | must be one of lstm, gru
+            RNN | "dropout":0.1 | unknown and may change what the model computes
             MAMBA2 | "num_heads":3 | must be "expand" times "hidden_size", 128
             MAMBA2 | "n_groups":3 | must be a multiple of it
             MAMBA2 | "hidden_act":"relu" | only "silu" is supported
@@ -138,7 +146,8 @@ class FamilyConfigsTest {
             MAMBA2 | "intermediate_size":100 | expand times the model's width is 128
             """)
     void whatIsNotComputedIsRefused(String family, String field, String message) {
-        String start = family.equals("LLAMA") ? LLAMA : family.equals("NEOX") ? NEOX : MAMBA2;
+        String start = Map.of("LLAMA", LLAMA, "NEOX", NEOX, "RNN", RNN, "MAMBA2", MAMBA2)
+                .get(family);
         String json = message.equals("key") ? start.replace("heads\":4", "heads\":5") + "}" : start + "," + field + "}";
         String expected = message.equals("key") ? "must be a multiple of \"num_attention_heads\", 5" : message;
         assertThatThrownBy(() -> read(json))

@@ -20,6 +20,7 @@ import org.mamba4j.model.Mamba2Config;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.model.RecurrentConfig;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
@@ -62,6 +63,7 @@ public abstract class LanguageNetwork implements AutoCloseable {
             case Mamba2Config mamba2 -> new Mamba2(mamba2, kernels);
             case LlamaConfig llama -> new Llama(llama, kernels);
             case GptNeoxConfig neox -> new GptNeox(neox, kernels);
+            case RecurrentConfig recurrent -> new Recurrent(recurrent, kernels);
         };
     }
 

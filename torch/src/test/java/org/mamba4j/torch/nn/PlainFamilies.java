@@ -6,6 +6,7 @@ import java.util.Map;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
+import org.mamba4j.model.RecurrentConfig;
 import org.mamba4j.torch.Tensors;
 
 /** The families computed token by token, number by number, in float64, straight from their papers' equations. */
@@ -35,6 +36,7 @@ final class PlainFamilies {
                 case LlamaConfig llama -> plain.block(llama, layer, x);
                 case GptNeoxConfig neox -> plain.block(neox, layer, x);
                 case Mamba2Config mamba -> plain.block(mamba, layer, x);
+                case RecurrentConfig recurrent -> plain.block(recurrent, layer, x);
                 default -> throw new IllegalArgumentException(network.config().modelType());
             }
         }
@@ -45,6 +47,8 @@ final class PlainFamilies {
                 case LlamaConfig llama -> plain.rmsNorm("model.norm", x[t], llama.normEpsilon());
                 case GptNeoxConfig neox -> plain.layerNorm("gpt_neox.final_layer_norm", x[t], neox.normEpsilon());
                 case Mamba2Config mamba -> plain.rmsNorm("backbone.norm_f", x[t], mamba.normEpsilon());
+                case RecurrentConfig recurrent ->
+                    recurrent.residual() ? plain.rmsNorm("norm_f", x[t], recurrent.normEpsilon()) : x[t];
                 default -> throw new IllegalArgumentException();
             };
             logits[t] = product(head, new float[0], last);
@@ -284,5 +288,39 @@ final class PlainFamilies {
             }
             add(x[t], linear(name + "out_proj", rmsNorm(name + "norm", y, c.normEpsilon())));
         }
+    }
+
+    private void block(RecurrentConfig c, int layer, double[][] x) {
+        String name = "layers." + layer + ".";
+        int d = c.dModel();
+        double[] h = new double[d];
+        double[] cell = new double[d];
+        for (int t = 0; t < x.length; t++) {
+            double[] u = c.residual() ? rmsNorm(name + "norm", x[t], c.normEpsilon()) : x[t];
+            double[] in = product(weight(name + "weight_ih"), weight(name + "bias_ih"), u);
+            double[] back = product(weight(name + "weight_hh"), weight(name + "bias_hh"), h);
+            double[] next = new double[d];
+            for (int k = 0; k < d; k++) {
+                if (c.isLstm()) { // gates i, f, g, o
+                    double g = Math.tanh(in[2 * d + k] + back[2 * d + k]);
+                    cell[k] = logistic(in[d + k] + back[d + k]) * cell[k] + logistic(in[k] + back[k]) * g;
+                    next[k] = logistic(in[3 * d + k] + back[3 * d + k]) * Math.tanh(cell[k]);
+                } else { // gates r, z, n
+                    double n = Math.tanh(in[2 * d + k] + logistic(in[k] + back[k]) * back[2 * d + k]);
+                    double z = logistic(in[d + k] + back[d + k]);
+                    next[k] = (1 - z) * n + z * h[k];
+                }
+            }
+            h = next;
+            if (c.residual()) {
+                add(x[t], h);
+            } else {
+                x[t] = h.clone();
+            }
+        }
+    }
+
+    private static double logistic(double x) {
+        return 1 / (1 + Math.exp(-x));
     }
 }
