@@ -146,8 +146,7 @@ class FamilyConfigsTest {
             MAMBA2 | "intermediate_size":100 | expand times the model's width is 128
             """)
     void whatIsNotComputedIsRefused(String family, String field, String message) {
-        String start = Map.of("LLAMA", LLAMA, "NEOX", NEOX, "RNN", RNN, "MAMBA2", MAMBA2)
-                .get(family);
+        String start = Map.of("LLAMA", LLAMA, "NEOX", NEOX, "RNN", RNN).getOrDefault(family, MAMBA2);
         String json = message.equals("key") ? start.replace("heads\":4", "heads\":5") + "}" : start + "," + field + "}";
         String expected = message.equals("key") ? "must be a multiple of \"num_attention_heads\", 5" : message;
         assertThatThrownBy(() -> read(json))
