@@ -1,0 +1,109 @@
+package org.mamba4j.tasks.audio;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.mamba4j.UserError;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.BatchSource;
+
+/**
+ * Spoken digits for a language model of sound: first the token of the digit, then sample by sample the {@link MuLaw} steps
+ * of a recording, then {@link #END}. So a model says a digit when it is given its token and goes on to the end.
+ *
+ * <p>A recording longer than the batch is cut off, before its end; after a shorter one comes padding that counts nothing.
+ */
+public final class DigitSequences implements BatchSource {
+    /** Token of the digit 0; the others follow. */
+    public static final int FIRST_DIGIT = MuLaw.STEPS;
+
+    /** Token after the last sample. */
+    public static final int END = FIRST_DIGIT + 10;
+
+    /** Tokens in all, rounded up to a multiple of 16, as matrix products like it. */
+    public static final int VOCAB_SIZE = 272;
+
+    private final List<Recording> recordings;
+    private final int length;
+    private final int rows;
+    private final long seed;
+
+    /**
+     * Endless batches of recordings drawn at random.
+     *
+     * @param length tokens of a sequence (L)
+     * @param rows recordings of a batch (B)
+     * @throws UserError if there are no recordings
+     */
+    public DigitSequences(List<Recording> recordings, int length, int rows, long seed) {
+        if (recordings.isEmpty()) {
+            throw new UserError("there are no recordings to learn from");
+        }
+        this.recordings = List.copyOf(recordings);
+        this.length = length;
+        this.rows = rows;
+        this.seed = seed;
+    }
+
+    @Override
+    public Batch batch(long index) {
+        SplittableRandom random = new SplittableRandom(seed ^ (index * 0x9E3779B97F4A7C15L));
+        Recording[] drawn = new Recording[rows];
+        Arrays.setAll(drawn, row -> recordings.get(random.nextInt(recordings.size())));
+        return batch(List.of(drawn), length);
+    }
+
+    /** A batch of given recordings; each sample that is asked for has the same weight, the sum of weights is 1. */
+    public static Batch batch(List<Recording> recordings, int length) {
+        int rows = recordings.size();
+        int[] inputs = new int[rows * length];
+        int[] targets = new int[inputs.length];
+        int asked = 0;
+        for (int row = 0; row < rows; row++) {
+            asked += asked(recordings.get(row), length);
+        }
+        float[] weights = new float[inputs.length];
+        for (int row = 0; row < rows; row++) {
+            Recording recording = recordings.get(row);
+            int[] steps = recording.steps();
+            int kept = Math.min(steps.length, length);
+            int from = row * length;
+            inputs[from] = FIRST_DIGIT + recording.digit();
+            System.arraycopy(steps, 0, inputs, from + 1, Math.min(kept, length - 1));
+            System.arraycopy(steps, 0, targets, from, kept);
+            if (kept < length) {
+                targets[from + kept] = END;
+            }
+            Arrays.fill(weights, from, from + asked(recording, length), 1f / asked);
+        }
+        return Batch.weighted(rows, inputs, targets, weights);
+    }
+
+    /** Tokens of {@code recording} that are asked for in a sequence of {@code length} tokens. */
+    public static int asked(Recording recording, int length) {
+        return Math.min(recording.sound().length() + 1, length);
+    }
+
+    /** The sound that tokens stand for, up to the first that is no sample. */
+    public static Wav sound(int rate, int[] tokens) {
+        int count = 0;
+        while (count < tokens.length && tokens[count] < MuLaw.STEPS) {
+            count++;
+        }
+        float[] samples = new float[count];
+        for (int i = 0; i < count; i++) {
+            samples[i] = MuLaw.decode(tokens[i]);
+        }
+        return new Wav(rate, samples);
+    }
+
+    @Override
+    public long batchesPerEpoch() {
+        return Math.ceilDiv(recordings.size(), rows);
+    }
+
+    @Override
+    public int vocabSize() {
+        return VOCAB_SIZE;
+    }
+}

@@ -1,0 +1,204 @@
+package org.mamba4j.tasks.audio;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.UserError;
+import org.mamba4j.data.Batch;
+
+/** Sound from files to tokens, and who listens to it. */
+class AudioTest {
+    private static final int RATE = 8000;
+
+    @TempDir
+    Path folder;
+
+    /** A tone that depends on the digit, of a random length, phase and loudness, with noise. */
+    private static Recording tone(int digit, int index, long seed) {
+        SplittableRandom random = new SplittableRandom(seed * 1000 + digit * 100L + index);
+        float[] samples = new float[1500 + random.nextInt(2500)];
+        double pitch = 200 * Math.pow(1.35, digit);
+        double phase = random.nextDouble();
+        double loudness = 0.1 + 0.8 * random.nextDouble();
+        for (int i = 0; i < samples.length; i++) {
+            double tone = Math.sin(2 * Math.PI * (pitch * i / RATE + phase));
+            samples[i] = (float) (loudness * (0.8 * tone + 0.05 * random.nextGaussian()));
+        }
+        return Recording.of(digit, "s", index, new Wav(RATE, samples));
+    }
+
+    private static List<Recording> tones(int perDigit, long seed) {
+        List<Recording> all = new ArrayList<>();
+        for (int digit = 0; digit < 10; digit++) {
+            for (int index = 0; index < perDigit; index++) {
+                all.add(tone(digit, index, seed));
+            }
+        }
+        return all;
+    }
+
+    @Test
+    void readsWhatItWrote() {
+        Path file = folder.resolve("a").resolve("x.wav");
+        float[] samples = {0, 0.5f, -1, 1, -0.25f, 3, -3};
+        new Wav(11_025, samples).write(file);
+        Wav read = Wav.read(file);
+        assertThat(read.rate()).isEqualTo(11_025);
+        assertThat(read.samples()).containsExactly(0, 0.5f, -1, 32767 / 32768f, -0.25f, 32767 / 32768f, -1);
+        new Wav(RATE, new float[0]).write(file);
+        assertThat(Wav.read(file).length()).isZero();
+    }
+
+    @Test
+    void saysWhatIsWrongWithAFile() throws IOException {
+        Path file = folder.resolve("x.wav");
+        new Wav(RATE, new float[100]).write(file);
+        byte[] whole = Files.readAllBytes(file);
+        for (int bytes = 0; bytes < whole.length; bytes++) {
+            Path cut = Files.write(folder.resolve("cut.wav"), Arrays.copyOf(whole, bytes));
+            assertThatThrownBy(() -> Wav.read(cut))
+                    .isInstanceOf(UserError.class)
+                    .hasMessageContaining("cut.wav");
+        }
+        byte[] stereo = whole.clone();
+        stereo[22] = 2;
+        Path two = Files.write(folder.resolve("two.wav"), stereo);
+        assertThatThrownBy(() -> Wav.read(two)).hasMessageContaining("2 channels");
+        byte[] huge = whole.clone();
+        Arrays.fill(huge, 40, 44, (byte) 0xFF);
+        Path promises = Files.write(folder.resolve("huge.wav"), huge);
+        assertThatThrownBy(() -> Wav.read(promises)).hasMessageContaining("cut off");
+        assertThatThrownBy(() -> Wav.read(folder.resolve("none.wav"))).isInstanceOf(UserError.class);
+        assertThatThrownBy(() -> Recording.readAll(folder))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("DIGIT_SPEAKER_INDEX.wav");
+    }
+
+    @Test
+    void stepsAreFineWhereItIsSoft() {
+        for (int step = 0; step < MuLaw.STEPS; step++) {
+            assertThat(MuLaw.encode(MuLaw.decode(step))).isEqualTo(step);
+        }
+        assertThat(MuLaw.encode(-1)).isZero();
+        assertThat(MuLaw.encode(1)).isEqualTo(255);
+        assertThat(MuLaw.encode(7)).isEqualTo(255);
+        for (double x = -1; x <= 1; x += 1e-3) {
+            float back = MuLaw.decode(MuLaw.encode((float) x));
+            assertThat(Math.abs(back - x)).isLessThan(0.012 * (1 / 128.0 + Math.abs(x) * 2));
+        }
+    }
+
+    @Test
+    void aDigitIsItsTokenItsSamplesAndAnEnd() {
+        Recording recording = Recording.of(7, "s", 3, new Wav(RATE, new float[] {0.1f, -0.2f, 0.2f}));
+        assertThat(recording.sound().samples()).containsExactly(new float[] {0.45f, -0.9f, 0.9f}, Offset.offset(1e-6f));
+        int[] steps = recording.steps();
+        Batch whole = DigitSequences.batch(List.of(recording), 5);
+        assertThat(whole.inputs()).containsExactly(263, steps[0], steps[1], steps[2], 0);
+        assertThat(whole.targets()).containsExactly(steps[0], steps[1], steps[2], DigitSequences.END, 0);
+        assertThat(whole.weights()).containsExactly(0.25f, 0.25f, 0.25f, 0.25f, 0);
+        Batch cut = DigitSequences.batch(List.of(recording), 2);
+        assertThat(cut.inputs()).containsExactly(263, steps[0]);
+        assertThat(cut.targets()).containsExactly(steps[0], steps[1]);
+        Wav sound = DigitSequences.sound(RATE, new int[] {steps[0], steps[1], DigitSequences.END, 5});
+        assertThat(sound.length()).isEqualTo(2);
+        assertThat(sound.samples()[1]).isCloseTo(-0.9f, Offset.offset(0.02f));
+    }
+
+    @Test
+    void drawsTheSameBatchAgain() {
+        DigitSequences source = new DigitSequences(tones(2, 1), 300, 8, 5);
+        assertThat(source.batch(4).inputs()).isEqualTo(source.batch(4).inputs());
+        assertThat(source.batch(4).inputs()).isNotEqualTo(source.batch(5).inputs());
+        double weight = 0;
+        for (float each : source.batch(4).weights()) {
+            weight += each;
+        }
+        assertThat(weight).isBetween(0.999, 1.001);
+    }
+
+    @Test
+    void transformsAsTheDefinitionSays() {
+        SplittableRandom random = new SplittableRandom(1);
+        int n = 32;
+        double[] real = random.doubles(n).toArray();
+        double[] imaginary = random.doubles(n).toArray();
+        double[] re = real.clone();
+        double[] im = imaginary.clone();
+        MelSpectrogram.transform(re, im);
+        for (int f = 0; f < n; f++) {
+            double a = 0;
+            double b = 0;
+            for (int i = 0; i < n; i++) {
+                double angle = -2 * Math.PI * f * i / n;
+                a += real[i] * Math.cos(angle) - imaginary[i] * Math.sin(angle);
+                b += real[i] * Math.sin(angle) + imaginary[i] * Math.cos(angle);
+            }
+            assertThat(re[f]).isCloseTo(a, Offset.offset(1e-10));
+            assertThat(im[f]).isCloseTo(b, Offset.offset(1e-10));
+        }
+    }
+
+    @Test
+    void aHigherToneLiesInAHigherBand() {
+        MelSpectrogram spectrogram = new MelSpectrogram(RATE, 20);
+        int last = -1;
+        for (int digit = 0; digit < 10; digit++) {
+            float[] frame = spectrogram.of(tone(digit, 0, 3).sound().samples())[3];
+            int loudest = 0;
+            for (int band = 0; band < frame.length; band++) {
+                loudest = frame[band] > frame[loudest] ? band : loudest;
+            }
+            assertThat(loudest).isGreaterThanOrEqualTo(last);
+            last = loudest;
+        }
+        assertThat(last).isGreaterThan(12);
+        assertThat(spectrogram.of(new float[0])).hasDimensions(1, 20);
+    }
+
+    @Test
+    void theClassifierLearnsWhatItHearsAndIsUnsureOfNoise() {
+        DigitClassifier classifier = DigitClassifier.train(tones(8, 1), 12, 1);
+        List<Recording> asked = tones(4, 2);
+        Hearing heard = Hearing.of(
+                classifier,
+                asked.stream().map(Recording::sound).toList(),
+                asked.stream().map(Recording::digit).toList());
+        assertThat(heard.recognised().value()).isGreaterThan(0.9);
+        assertThat(heard.inceptionScore()).isBetween(6.0, 10.001);
+        Hearing wrong = Hearing.of(
+                classifier,
+                asked.stream().map(Recording::sound).toList(),
+                asked.stream().map(recording -> (recording.digit() + 3) % 10).toList());
+        assertThat(wrong.recognised().value()).isLessThan(0.1);
+        assertThat(classifier.probabilities(new Wav(RATE, new float[0])))
+                .hasSize(10)
+                .doesNotContain(Double.NaN);
+    }
+
+    @Test
+    void readsAFolderOfDigits() {
+        for (Recording tone : tones(2, 5)) {
+            tone.sound().write(folder.resolve(tone.digit() + "_s_" + (tone.index() + 4) + ".wav"));
+        }
+        List<Recording> read = Recording.readAll(folder);
+        assertThat(read).hasSize(20);
+        assertThat(read.stream().filter(Recording::isForTest)).hasSize(10).allMatch(r -> r.index() == 4);
+        int[] written = tone(0, 0, 5).steps();
+        int[] back = read.getFirst().steps();
+        assertThat(back).hasSameSizeAs(written);
+        for (int i = 0; i < written.length; i++) {
+            assertThat(Math.abs(back[i] - written[i])).isLessThanOrEqualTo(1); // a file holds 16 bits
+        }
+    }
+}
