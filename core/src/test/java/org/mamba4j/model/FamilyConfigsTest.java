@@ -89,6 +89,9 @@ class FamilyConfigsTest {
                         + "\"low_freq_factor\":2,\"high_freq_factor\":5,\"original_max_position_embeddings\":99}}"),
                 read(NEOX + ",\"use_parallel_residual\":false,\"attention_bias\":false,\"layer_norm_eps\":0.1,"
                         + "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"partial_rotary_factor\":0.5}}"),
+                read(LLAMA.replace("size\":80", "size\":0")
+                        + ",\"position_embedding\":\"xpos\",\"xpos_scale_base\":32}"),
+                read(LLAMA + ",\"position_embedding\":\"learned\",\"max_position_embeddings\":77}"),
                 read(RNN + "}"),
                 read(RNN + ",\"cell\":\"gru\",\"residual\":true,\"rms_norm_eps\":0.1,\"tie_word_embeddings\":true,"
                         + "\"initializer_range\":0.5,\"eos_token_id\":3,\"pad_token_id\":null}"),
@@ -132,6 +135,7 @@ class FamilyConfigsTest {
             LLAMA | "eos_token_id":[2,3] | leave the one at which texts should end
             LLAMA | "sliding_window":4096 | unknown and may change what the model computes
             LLAMA | "architectures":["LlamaForTokenClassification"] | must name LlamaForCausalLM
+            LLAMA | "position_embedding":"alibi" | must be one of rope, xpos, sinusoidal, learned, none
             NEOX  | "rotary_pct":0.2 | they turn pairs
             NEOX  | "hidden_dropout":0.1 | only 0.0 is supported
             NEOX  | "use_parallel_residual":1 | must be true or false

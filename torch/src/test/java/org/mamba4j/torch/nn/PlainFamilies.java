@@ -30,6 +30,9 @@ final class PlainFamilies {
             for (int i = 0; i < d; i++) {
                 x[t][i] = embedding[tokens[t] * d + i];
             }
+            if (network.config() instanceof LlamaConfig llama) {
+                plain.enter(llama, x[t], t);
+            }
         }
         for (int layer = 0; layer < network.config().nLayer(); layer++) {
             switch (network.config()) {
@@ -182,6 +185,28 @@ final class PlainFamilies {
         }
     }
 
+    /** Absolute positions. */
+    private void enter(LlamaConfig c, double[] x, int t) {
+        for (int i = 0; i < x.length; i++) {
+            if (c.positions().equals("learned")) {
+                x[i] += weight("model.embed_positions.weight")[t * x.length + i];
+            } else if (c.positions().equals("sinusoidal")) {
+                int half = x.length / 2;
+                double angle = t / Math.pow(c.ropeTheta(), 2.0 * (i % half) / x.length);
+                x[i] = Math.sqrt(x.length) * x[i] + (i < half ? Math.sin(angle) : Math.cos(angle));
+            }
+        }
+    }
+
+    /** xPos as its paper has it: queries by zeta to the power of their position, keys by the inverse. */
+    private static void fade(LlamaConfig c, double[] head, int at, int position) {
+        int n = c.headSize();
+        for (int i = 0; i < n && c.positions().equals("xpos"); i++) {
+            double zeta = (i % (n / 2) / (0.5 * n) + 0.4) / 1.4;
+            head[at + i] *= Math.pow(zeta, position / c.xposScaleBase());
+        }
+    }
+
     private void block(LlamaConfig c, int layer, double[][] x) {
         String name = "model.layers." + layer + ".";
         int n = c.headSize();
@@ -194,11 +219,14 @@ final class PlainFamilies {
             q[t] = linear(name + "self_attn.q_proj", u);
             k[t] = linear(name + "self_attn.k_proj", u);
             v[t] = linear(name + "self_attn.v_proj", u);
-            for (int h = 0; h < c.nHeads(); h++) {
+            boolean turned = c.positions().equals("rope") || c.positions().equals("xpos");
+            for (int h = 0; h < c.nHeads() && turned; h++) {
                 turn(q[t], h * n, n, t, c.ropeTheta(), c.ropeType(), how);
+                fade(c, q[t], h * n, t);
             }
-            for (int h = 0; h < c.nKvHeads(); h++) {
+            for (int h = 0; h < c.nKvHeads() && turned; h++) {
                 turn(k[t], h * n, n, t, c.ropeTheta(), c.ropeType(), how);
+                fade(c, k[t], h * n, -t);
             }
         }
         for (int t = 0; t < x.length; t++) {
@@ -208,6 +236,9 @@ final class PlainFamilies {
                 System.arraycopy(attend(q[t], h * n, k, at, v, at, n, t), 0, found, h * n, n);
             }
             add(x[t], linear(name + "self_attn.o_proj", found));
+            if (c.dMlp() == 0) {
+                continue;
+            }
             double[] u = rmsNorm(name + "post_attention_layernorm", x[t], c.normEpsilon());
             double[] gate = linear(name + "mlp.gate_proj", u);
             double[] up = linear(name + "mlp.up_proj", u);
