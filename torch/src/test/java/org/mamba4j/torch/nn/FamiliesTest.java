@@ -18,6 +18,7 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -36,6 +37,10 @@ class FamiliesTest {
     Path folder;
 
     static Stream<ModelConfig> configs() {
+        return Stream.concat(published(), composed());
+    }
+
+    private static Stream<ModelConfig> published() {
         LlamaConfig llama = LlamaConfig.builder()
                 .vocabSize(VOCABULARY)
                 .dModel(32)
@@ -139,6 +144,46 @@ class FamiliesTest {
                         .tieEmbeddings(true)
                         .normEpsilon(0.1)
                         .rescalePrenormResidual(true)
+                        .build());
+    }
+
+    /** Shapes of block and inner layers of every kind. */
+    static Stream<ComposedConfig> composed() {
+        ComposedConfig.Builder small = ComposedConfig.builder()
+                .vocabSize(VOCABULARY)
+                .dModel(16)
+                .nLayer(2)
+                .dState(6)
+                .initializerRange(0.25);
+        ComposedConfig mamba = small.build();
+        ComposedConfig plain = mamba.toBuilder().block("plain").build();
+        return Stream.of(
+                mamba,
+                mamba.toBuilder()
+                        .aInit("half")
+                        .selective("b-c")
+                        .dConv(2)
+                        .expand(1)
+                        .dtRank(3)
+                        .build(),
+                mamba.toBuilder()
+                        .innerLayer("s4d")
+                        .tieEmbeddings(false)
+                        .rescalePrenormResidual(false)
+                        .build(),
+                plain.toBuilder().aInit("random").normEpsilon(0.1).build(),
+                plain.toBuilder().innerLayer("s4d").build(),
+                plain.toBuilder()
+                        .innerLayer("s4d")
+                        .aInit("real")
+                        .discretisation("bilinear")
+                        .dtMax(1)
+                        .dtMin(0.1)
+                        .build(),
+                plain.toBuilder()
+                        .innerLayer("s4d")
+                        .aInit("inv")
+                        .discretisation("bilinear")
                         .build());
     }
 

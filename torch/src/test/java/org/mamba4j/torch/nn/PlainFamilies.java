@@ -3,6 +3,7 @@ package org.mamba4j.torch.nn;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -40,6 +41,7 @@ final class PlainFamilies {
                 case GptNeoxConfig neox -> plain.block(neox, layer, x);
                 case Mamba2Config mamba -> plain.block(mamba, layer, x);
                 case RecurrentConfig recurrent -> plain.block(recurrent, layer, x);
+                case ComposedConfig composed -> new PlainComposed(plain, composed).block(layer, x);
                 default -> throw new IllegalArgumentException(network.config().modelType());
             }
         }
@@ -52,6 +54,7 @@ final class PlainFamilies {
                 case Mamba2Config mamba -> plain.rmsNorm("backbone.norm_f", x[t], mamba.normEpsilon());
                 case RecurrentConfig recurrent ->
                     recurrent.residual() ? plain.rmsNorm("norm_f", x[t], recurrent.normEpsilon()) : x[t];
+                case ComposedConfig composed -> plain.rmsNorm("backbone.norm_f", x[t], composed.normEpsilon());
                 default -> throw new IllegalArgumentException();
             };
             logits[t] = product(head, new float[0], last);
@@ -59,11 +62,11 @@ final class PlainFamilies {
         return logits;
     }
 
-    private float[] weight(String name) {
+    float[] weight(String name) {
         return weights.getOrDefault(name, new float[0]);
     }
 
-    private double[] linear(String name, double[] x) {
+    double[] linear(String name, double[] x) {
         return product(weight(name + ".weight"), weight(name + ".bias"), x);
     }
 
@@ -78,7 +81,7 @@ final class PlainFamilies {
         return y;
     }
 
-    private double[] rmsNorm(String name, double[] x, double epsilon) {
+    double[] rmsNorm(String name, double[] x, double epsilon) {
         double square = 0;
         for (double value : x) {
             square += value * value;
@@ -107,7 +110,7 @@ final class PlainFamilies {
         return y;
     }
 
-    private static double activation(String name, double x) {
+    static double activation(String name, double x) {
         return switch (name) {
             case "silu" -> x / (1 + Math.exp(-x));
             case "relu" -> Math.max(0, x);
@@ -116,8 +119,11 @@ final class PlainFamilies {
         };
     }
 
-    /** Its series, for |x| of a few units. */
+    /** Its series, which is exact for |x| of a few units; beyond, it is 1 to 11 digits. */
     private static double erf(double x) {
+        if (Math.abs(x) > 5) {
+            return Math.signum(x);
+        }
         double term = x;
         double sum = x;
         for (int n = 1; n < 200; n++) {
@@ -179,7 +185,7 @@ final class PlainFamilies {
         return found;
     }
 
-    private static void add(double[] to, double[] what) {
+    static void add(double[] to, double[] what) {
         for (int i = 0; i < to.length; i++) {
             to[i] += what[i];
         }
