@@ -13,8 +13,9 @@ import org.mamba4j.torch.parallel.Ranks;
  * @param answers answers
  * @param answersRight those of which all tokens are
  */
-record Answers(double loss, int batches, long tokens, long tokensRight, long answers, long answersRight) {
-    static final Answers NONE = new Answers(0, 0, 0, 0, 0, 0);
+public record Answers(double loss, int batches, long tokens, long tokensRight, long answers, long answersRight) {
+    /** Of nothing. */
+    public static final Answers NONE = new Answers(0, 0, 0, 0, 0, 0);
 
     /**
      * @param likeliest token at each position (B, L)
@@ -51,7 +52,8 @@ record Answers(double loss, int batches, long tokens, long tokensRight, long ans
         return new Answers(0, 0, tokens, tokensRight, answers, answersRight);
     }
 
-    Answers and(Answers more) {
+    /** Those of both. */
+    public Answers and(Answers more) {
         return new Answers(
                 loss + more.loss,
                 batches + more.batches,
@@ -68,15 +70,18 @@ record Answers(double loss, int batches, long tokens, long tokensRight, long ans
         return new Answers(all[0], (int) all[1], (long) all[2], (long) all[3], (long) all[4], (long) all[5]);
     }
 
-    double meanLoss() {
+    /** Mean over the batches of the weighted loss, nats. */
+    public double meanLoss() {
         return loss / batches;
     }
 
-    double shareOfTokens() {
+    /** Share of the answers' tokens that are right. */
+    public double shareOfTokens() {
         return (double) tokensRight / tokens;
     }
 
-    double shareOfAnswers() {
+    /** Share of the answers that are right as a whole. */
+    public double shareOfAnswers() {
         return (double) answersRight / answers;
     }
 }
