@@ -6,7 +6,7 @@ import java.util.function.Supplier;
 import org.mamba4j.checkpoint.AtomicFile;
 
 /** Pictures beside figures: where Java cannot draw, the figures are still written. */
-final class Pictures {
+public final class Pictures {
     private static final System.Logger LOG = System.getLogger(Pictures.class.getName());
 
     private Pictures() {}
@@ -14,9 +14,10 @@ final class Pictures {
     /**
      * Draws and writes; a Java without fonts (a bare server) is told of in one warning.
      *
+     * @return whether there is a picture
      * @throws org.mamba4j.UserError if the file cannot be written
      */
-    static void write(Path png, Supplier<byte[]> draw) {
+    public static boolean write(Path png, Supplier<byte[]> draw) {
         byte[] picture;
         try {
             picture = draw.get();
@@ -26,8 +27,9 @@ final class Pictures {
                     "no picture in {0}: this Java cannot draw text ({1}); install fontconfig and a font",
                     png,
                     e.getMessage());
-            return;
+            return false;
         }
         AtomicFile.writeBytes(png, picture);
+        return true;
     }
 }
