@@ -1,8 +1,5 @@
 package org.mamba4j.cli;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.AtomicFile;
@@ -95,7 +91,7 @@ final class DemoCommand implements Runnable {
         }
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("text", corpus.description());
-        facts.put("machine", machine());
+        facts.put("machine", ThisMachine.describe());
         facts.put("version", String.join("", new RootCommand.Version().getVersion()));
         if (!windows.note().isEmpty()) {
             facts.put("note", windows.note());
@@ -267,32 +263,5 @@ final class DemoCommand implements Runnable {
     private static void title(String title, String subtitle) {
         System.out.println();
         System.out.println(Terminal.STDOUT.bold(title) + "  " + Terminal.STDOUT.dim(subtitle));
-    }
-
-    /** What the figures depend on. */
-    private static String machine() {
-        long bytes = ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean os
-                ? os.getTotalMemorySize()
-                : 0;
-        return String.format(
-                Locale.ROOT,
-                "%d processors%s, %.0f GB memory, %s %s",
-                Runtime.getRuntime().availableProcessors(),
-                processor(),
-                bytes / 1e9,
-                System.getProperty("os.name"),
-                System.getProperty("os.arch"));
-    }
-
-    /** The processor's name where Linux tells it. */
-    private static String processor() {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
-            return lines.filter(line -> line.startsWith("model name"))
-                    .findFirst()
-                    .map(line -> " (" + line.substring(line.indexOf(':') + 1).strip() + ")")
-                    .orElse("");
-        } catch (IOException | UncheckedIOException elsewhere) {
-            return "";
-        }
     }
 }

@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
             EvalCommand.class,
             LogitsCommand.class,
             MemoryCommand.class,
+            ExperimentCommand.class,
             BenchCommand.class,
             QuantizeCommand.class,
             ConvertCommand.class,

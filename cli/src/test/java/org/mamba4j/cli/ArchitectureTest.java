@@ -28,7 +28,11 @@ class ArchitectureTest {
 
     /** Everything else is core. */
     private static final String[] ABOVE_CORE = {
-        "org.mamba4j.torch..", "org.mamba4j.tasks..", "org.mamba4j.cli..", "org.mamba4j.benchmarks.."
+        "org.mamba4j.torch..",
+        "org.mamba4j.tasks..",
+        "org.mamba4j.experiments..",
+        "org.mamba4j.cli..",
+        "org.mamba4j.benchmarks.."
     };
 
     private static final DescribedPredicate<JavaClass> CORE =
@@ -48,7 +52,8 @@ class ArchitectureTest {
             .resideInAPackage("org.mamba4j.tasks..")
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage("org.mamba4j.torch..", "org.mamba4j.cli..", "org.bytedeco..")
+            .resideInAnyPackage(
+                    "org.mamba4j.torch..", "org.mamba4j.experiments..", "org.mamba4j.cli..", "org.bytedeco..")
             .because("evaluations are written on LanguageModel");
 
     @ArchTest
@@ -57,8 +62,17 @@ class ArchitectureTest {
             .resideInAPackage("org.mamba4j.torch..")
             .should()
             .dependOnClassesThat()
-            .resideInAnyPackage("org.mamba4j.tasks..", "org.mamba4j.cli..", "picocli..")
+            .resideInAnyPackage("org.mamba4j.tasks..", "org.mamba4j.experiments..", "org.mamba4j.cli..", "picocli..")
             .because("nothing flows up");
+
+    @ArchTest
+    static final ArchRule experimentsKnowNoCommand = noClasses()
+            .that()
+            .resideInAPackage("org.mamba4j.experiments..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("org.mamba4j.cli..", "picocli..")
+            .because("a program may run them too");
 
     @ArchTest
     static final ArchRule libtorchStaysInTorch = noClasses()

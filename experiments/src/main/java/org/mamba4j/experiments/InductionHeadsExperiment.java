@@ -1,0 +1,238 @@
+package org.mamba4j.experiments;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.IntStream;
+import org.mamba4j.data.Batch;
+import org.mamba4j.tasks.Estimate;
+import org.mamba4j.tasks.InductionHeads;
+import org.mamba4j.torch.nn.BatchReading;
+import org.mamba4j.torch.train.TaskTraining;
+
+/**
+ * Induction heads [1, table 11]: small models learn the task at 256 tokens and are then asked at up to a million. What has
+ * learnt to ignore everything but the prefix does not notice the length.
+ *
+ * <p>Departures from the paper: sequences are read in chunks that meet in the model's state where it has one of constant
+ * size; the other models read whole sequences, up to the length that their quadratic time allows.
+ *
+ * <p>Reference: [1] A. Gu, T. Dao: Mamba, arXiv 2312.00752, section 4.1.2.
+ */
+final class InductionHeadsExperiment implements Experiment {
+    static final String NAME = "induction-heads";
+    static final String ACCURACY = "accuracy";
+    private static final int FIRST_POWER = 6;
+
+    /** Sequences of all lengths are drawn from seeds that no training uses. */
+    private static final long TEST_SEED = 0x7E57L << 32;
+
+    private static final String ATTENTION =
+            "'model_type':'llama','vocab_size':16,'hidden_size':128,'num_hidden_layers':2,'num_attention_heads':8,"
+                    + "'intermediate_size':1,'initializer_range':0.02,'position':'%s'";
+
+    /**
+     * A model.
+     *
+     * @param longestPower it is asked up to 2^this
+     * @param published what the paper found at 2^6 … 2^20, in percent; empty for a model that it does not have
+     */
+    private record Row(ModelRow model, int longestPower, String published) {
+        /** A cell of the paper's table; empty where there is none. */
+        String published(int index) {
+            String[] cells = published.split(" ");
+            return index < cells.length ? cells[index] : "";
+        }
+    }
+
+    private static final List<Row> ROWS = List.of(
+            new Row(
+                    ModelRow.of(
+                            "Mamba",
+                            "'model_type':'mamba','vocab_size':16,'hidden_size':64,'num_hidden_layers':2,"
+                                    + "'tie_word_embeddings':false"),
+                    20,
+                    "100 100 100 100 100 100 100 100 100 100 100 100 100 100 100"),
+            new Row(
+                    ModelRow.of(
+                            "MemMamba",
+                            "'model_type':'memmamba','vocab_size':16,'hidden_size':64,'num_hidden_layers':2,"
+                                    + "'tie_word_embeddings':false,'memory_summary_size':16"),
+                    20,
+                    ""),
+            new Row(
+                    ModelRow.of("MHA-Abs", String.format(Locale.ROOT, ATTENTION, "absolute")),
+                    14,
+                    "100 99.6 100 58.6 26.6 18.8 9.8 10.9 7.8 OOM OOM OOM OOM OOM OOM"),
+            new Row(
+                    ModelRow.of("MHA-RoPE", String.format(Locale.ROOT, ATTENTION, "rope")),
+                    14,
+                    "100 100 100 83.6 31.3 18.4 8.6 9.0 5.5 OOM OOM OOM OOM OOM OOM"),
+            new Row(
+                    ModelRow.of("MHA-xPos", String.format(Locale.ROOT, ATTENTION, "xpos")),
+                    14,
+                    "100 100 100 99.6 67.6 25.4 7.0 9.0 7.8 OOM OOM OOM OOM OOM OOM"),
+            new Row(
+                    Composed.row("H3", "h3", "s4d-lin", 128, 2),
+                    20,
+                    "100 100 100 80.9 39.5 23.8 14.8 8.2 5.9 6.6 8.2 4.7 8.2 6.3 7.4"),
+            new Row(
+                    Composed.row("Hyena", "h3", "hyena", 128, 2),
+                    18,
+                    "97.7 100 100 100 44.1 12.5 6.6 5.1 7.0 5.9 6.6 6.6 5.9 6.3 9.8"));
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public String question() {
+        return "Which small models, trained to find what followed a prefix 256 tokens ago, find it a million tokens ago?";
+    }
+
+    @Override
+    public List<Part> parts(Setup setup) {
+        List<Part> parts = new ArrayList<>();
+        for (long seed : setup.seeds()) {
+            for (Row row : ROWS) {
+                parts.add(part(row, seed, setup));
+            }
+        }
+        return parts;
+    }
+
+    private static int trainLength(Setup setup) {
+        return setup.by(16, 64, 256);
+    }
+
+    private static Part part(Row row, long seed, Setup setup) {
+        int length = trainLength(setup);
+        int rows = setup.by(32, 16, 8);
+        int steps = setup.stepsBy(150, 12_000, 204_800);
+        List<String> settings = List.of(
+                "data.batch=" + rows,
+                "data.length=" + length,
+                "optimiser.lr=" + setup.by(1e-2, 2e-3, 1e-3),
+                "optimiser.beta2=0.999",
+                "optimiser.weight_decay=0",
+                "schedule.shape=constant",
+                "schedule.min_lr=0",
+                "schedule.warmup_steps=0",
+                "schedule.steps=" + steps);
+        int longest = Math.min(row.longestPower(), setup.by(9, 14, 20));
+        int sequences = setup.by(64, 64, 64);
+        return new TrainedPart(
+                row.model(),
+                "",
+                seed,
+                settings,
+                setup.device(),
+                "induction heads of " + length + " tokens, " + rows + " a batch; asked " + sequences
+                        + " times at each length to 2^" + longest,
+                new InductionHeads(length, rows, seed),
+                (trained, run, figures) -> measure(trained, run, figures, sequences, longest));
+    }
+
+    private static void measure(
+            TaskTraining trained, PartRun run, TrainedPart.Figures figures, int sequences, int longestPower) {
+        BatchReading reading = new BatchReading(trained.network());
+        for (int power = longestPower; power >= FIRST_POWER; power--) {
+            run.pauseIfTimeIsUp();
+            run.progress(1, "asking at 2^" + power);
+            long start = System.nanoTime();
+            int right = ask(reading, 1 << power, sequences);
+            figures.add(setting(power), ACCURACY, (double) right / sequences, (System.nanoTime() - start) * 1e-9);
+        }
+    }
+
+    /** @return how many of {@code sequences} are answered rightly */
+    private static int ask(BatchReading reading, int length, int sequences) {
+        int right = 0;
+        int together = Math.clamp((1 << 24) / length, 1, sequences);
+        for (int done = 0; done < sequences; done += together) {
+            int rows = Math.min(together, sequences - done);
+            Batch batch = new InductionHeads(length, rows, TEST_SEED + length).batch(done);
+            int[] answers = reading.likeliestAfter(rows, batch.inputs());
+            for (int i = 0; i < rows; i++) {
+                right += answers[i] == batch.targets()[(i + 1) * length - 1] ? 1 : 0;
+            }
+        }
+        return right;
+    }
+
+    private static String setting(int power) {
+        return "2^" + power;
+    }
+
+    @Override
+    public Findings findings(Results results, Setup setup) {
+        int longest = setup.by(9, 14, 20);
+        List<Integer> powers =
+                IntStream.rangeClosed(FIRST_POWER, longest).boxed().toList();
+        List<String> columns = new ArrayList<>(List.of("model", "parameters", "seeds"));
+        powers.forEach(power -> columns.add(setting(power)));
+        List<List<String>> rows = new ArrayList<>();
+        for (Row row : ROWS) {
+            String model = row.model().name();
+            List<String> ours = new ArrayList<>(
+                    List.of(model, ResultTable.count(results.parameters(model)), String.valueOf(results.seeds(model))));
+            List<String> theirs = new ArrayList<>(List.of("  published", "", ""));
+            for (int i = 0; i < powers.size(); i++) {
+                ours.add(worst(results, model, powers.get(i)));
+                theirs.add(row.published(i));
+            }
+            rows.add(ours);
+            if (!row.published().isEmpty()) {
+                rows.add(theirs);
+            }
+        }
+        ResultTable table = new ResultTable(
+                "Induction heads: accuracy in percent by length, trained at " + trainLength(setup),
+                columns,
+                rows,
+                "Mean over seeds, and in brackets the worst seed where seeds differ; a guess is right in 7.1 %. Empty:"
+                        + " not measured. OOM: out of memory in the paper.");
+        LineChart chart = new LineChart(
+                NAME,
+                "Induction heads, trained at " + trainLength(setup) + " tokens",
+                new LineChart.Axis("tokens, as a power of 2", false),
+                new LineChart.Axis("accuracy (%)", false),
+                results.models().stream()
+                        .map(model -> series(results, model, powers))
+                        .toList());
+        return new Findings(
+                List.of(table),
+                List.of(chart),
+                List.of("Paper: batches of 8, no weight decay, constant learning rate (better of 2e-4 and 1e-3, 1e-3"
+                        + " for Mamba); 204,800 steps for MHA-Abs and Mamba, 409,600 for RoPE and xPos, 81,920 for H3"
+                        + " and Hyena. Here: 1e-3 and equal steps for all."));
+    }
+
+    /** The mean, and the worst seed if that is another. */
+    private static String worst(Results results, String model, int power) {
+        double[] values = results.values(model, setting(power), ACCURACY);
+        if (values.length == 0) {
+            return "";
+        }
+        double mean = 100 * Estimate.ofMean(values).value();
+        double least = 100 * Arrays.stream(values).min().orElseThrow();
+        return ResultTable.number(mean, 1) + (least < mean - 1e-9 ? " (" + ResultTable.number(least, 1) + ")" : "");
+    }
+
+    private static LineChart.Series series(Results results, String model, List<Integer> powers) {
+        return LineChart.Series.of(
+                model,
+                powers.stream()
+                        .filter(power -> results.values(model, setting(power), ACCURACY).length > 0)
+                        .map(power -> {
+                            double[] values = results.values(model, setting(power), ACCURACY);
+                            double mean = Estimate.ofMean(values).value();
+                            double least = Arrays.stream(values).min().orElseThrow();
+                            double most = Arrays.stream(values).max().orElseThrow();
+                            return new LineChart.Point(power, 100 * mean, 100 * least, 100 * most);
+                        })
+                        .toList());
+    }
+}
