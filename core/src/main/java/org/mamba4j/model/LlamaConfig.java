@@ -16,7 +16,8 @@ import org.mamba4j.json.JsonValue;
  * network. A token id of {@link MambaConfig#NO_TOKEN} says that the model has no such token.
  *
  * <p>The keys are those of Hugging Face's LlamaConfig; the rotary positions' lie in {@code rope_parameters} there, with
- * {@code rope_} in front of what is not a name of its own here.
+ * {@code rope_} in front of what is not a name of its own here. Positions of other kinds, and blocks without the gated layer, are for
+ * comparisons and of this project alone.
  */
 public record LlamaConfig(
         @ConfigField(
@@ -53,9 +54,9 @@ public record LlamaConfig(
 
         @ConfigField(
                 key = "intermediate_size",
-                min = 1,
+                min = 0,
                 max = 1 << 20,
-                help = "width of the gated layer between attentions (F)")
+                help = "width of the gated layer between attentions (F); 0 for blocks of attention alone")
         int dMlp,
 
         @ConfigField(
@@ -134,6 +135,22 @@ public record LlamaConfig(
                 help = "with rope_type llama3, tokens of a text in training before the wavelengths were stretched")
         int ropeOriginalLength,
 
+        @ConfigField(
+                key = "position_embedding",
+                otherwise = "rope",
+                oneOf = {"rope", "xpos", "sinusoidal", "learned", "none"},
+                help =
+                        "how attention knows where tokens stand: turned queries and keys, these fading with distance too, or vectors that join the embedding; Hugging Face's models have rope")
+        String positions,
+
+        @ConfigField(
+                key = "xpos_scale_base",
+                otherwise = "512",
+                min = 1,
+                max = 1e9,
+                help = "with position_embedding xpos, distance in tokens at which pair 0 has faded to 2/7")
+        double xposScaleBase,
+
         @ConfigField(key = "tie_word_embeddings", otherwise = "false", help = "whether the head is the embedding")
         boolean tieEmbeddings,
 
@@ -151,7 +168,7 @@ public record LlamaConfig(
                 min = 1,
                 max = 1 << 30,
                 help =
-                        "tokens of the longest text that it was made for; nothing is computed from it, and longer texts are read")
+                        "tokens of the longest text that it was made for: where positions are learned, no longer one can be read; else nothing is computed from it")
         int maxPositions,
 
         @ConfigField(
@@ -185,6 +202,9 @@ public record LlamaConfig(
     /** In place of {@code nKvHeads} or {@code headSize}: what follows from the other sizes. */
     public static final int AUTO = 0;
 
+    /** Name of the table of learned positions. */
+    public static final String POSITIONS = "model.embed_positions.weight";
+
     static final String MODEL_TYPE = "llama";
 
     /** @throws UserError if a value is out of its bounds, or two do not fit together */
@@ -207,6 +227,8 @@ public record LlamaConfig(
                 ropeLowFreqFactor,
                 ropeHighFreqFactor,
                 ropeOriginalLength,
+                positions,
+                xposScaleBase,
                 tieEmbeddings,
                 initializerRange,
                 maxPositions,
@@ -221,6 +243,10 @@ public record LlamaConfig(
         }
         if (headSize % 2 != 0) {
             throw new UserError("\"head_dim\" is " + headSize + ", but must be even: positions turn pairs of numbers");
+        }
+        if (positions.equals("sinusoidal") && dModel % 2 != 0) {
+            throw new UserError("\"hidden_size\" is " + dModel
+                    + ", but must be even: a sinusoidal position has as many sines as cosines");
         }
         rope(ropeTheta, ropeType, ropeFactor, ropeLowFreqFactor, ropeHighFreqFactor, ropeOriginalLength, headSize);
     }
@@ -238,6 +264,11 @@ public record LlamaConfig(
     /** Starts from this configuration. */
     public Builder toBuilder() {
         return new Builder(SCHEMA.values(this));
+    }
+
+    /** Whether there is a gated layer after each attention. */
+    public boolean hasMlp() {
+        return dMlp > 0;
     }
 
     /** How positions turn queries and keys. */
@@ -272,6 +303,9 @@ public record LlamaConfig(
     public List<TensorSpec> parameters() {
         List<TensorSpec> all = new ArrayList<>();
         all.add(embedding());
+        if (positions.equals("learned")) {
+            all.add(TensorSpec.of(POSITIONS, maxPositions, dModel));
+        }
         for (int i = 0; i < nLayer; i++) {
             String layer = "model.layers." + i + ".";
             String attention = layer + "self_attn.";
@@ -281,10 +315,12 @@ public record LlamaConfig(
             addLinear(all, attention + "k_proj", (long) nKvHeads * headSize, dModel, attentionBias);
             addLinear(all, attention + "v_proj", (long) nKvHeads * headSize, dModel, attentionBias);
             addLinear(all, attention + "o_proj", dModel, (long) nHeads * headSize, attentionBias);
-            all.add(TensorSpec.of(layer + "post_attention_layernorm.weight", dModel));
-            addLinear(all, mlp + "gate_proj", dMlp, dModel, mlpBias);
-            addLinear(all, mlp + "up_proj", dMlp, dModel, mlpBias);
-            addLinear(all, mlp + "down_proj", dModel, dMlp, mlpBias);
+            if (hasMlp()) {
+                all.add(TensorSpec.of(layer + "post_attention_layernorm.weight", dModel));
+                addLinear(all, mlp + "gate_proj", dMlp, dModel, mlpBias);
+                addLinear(all, mlp + "up_proj", dMlp, dModel, mlpBias);
+                addLinear(all, mlp + "down_proj", dModel, dMlp, mlpBias);
+            }
         }
         all.add(TensorSpec.of("model.norm.weight", dModel));
         if (!tieEmbeddings) {
@@ -415,6 +451,14 @@ public record LlamaConfig(
 
         public Builder ropeOriginalLength(int ropeOriginalLength) {
             return set("ropeOriginalLength", ropeOriginalLength);
+        }
+
+        public Builder positions(String positions) {
+            return set("positions", positions);
+        }
+
+        public Builder xposScaleBase(double xposScaleBase) {
+            return set("xposScaleBase", xposScaleBase);
         }
 
         public Builder tieEmbeddings(boolean tieEmbeddings) {

@@ -17,7 +17,8 @@ import org.mamba4j.json.JsonValue;
  * <p>A new family is a record that implements this, a line in {@link ModelFamily}, and, to be computed, a network in the
  * module torch.
  */
-public sealed interface ModelConfig permits MambaStack, Mamba2Config, LlamaConfig, GptNeoxConfig, RecurrentConfig {
+public sealed interface ModelConfig
+        permits MambaStack, Mamba2Config, LlamaConfig, GptNeoxConfig, RecurrentConfig, ComposedConfig {
     /** The file in a checkpoint folder that holds the configuration. */
     String FILE_NAME = "config.json";
 

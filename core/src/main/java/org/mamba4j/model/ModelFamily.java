@@ -21,7 +21,9 @@ public enum ModelFamily {
     /** {@link GptNeoxConfig}: Pythia. */
     GPT_NEOX(GptNeoxConfig.MODEL_TYPE, GptNeoxConfig::read, GptNeoxConfig.SCHEMA),
     /** {@link RecurrentConfig}: LSTM and GRU. */
-    RNN(RecurrentConfig.MODEL_TYPE, RecurrentConfig::read, RecurrentConfig.SCHEMA);
+    RNN(RecurrentConfig.MODEL_TYPE, RecurrentConfig::read, RecurrentConfig.SCHEMA),
+    /** {@link ComposedConfig}: a shape of block around an inner layer. */
+    COMPOSED(ComposedConfig.MODEL_TYPE, ComposedConfig::read, ComposedConfig.SCHEMA);
 
     private final String modelType;
 

@@ -26,6 +26,8 @@ class FamilyConfigsTest {
             "{\"model_type\":\"mamba2\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
     private static final String RNN =
             "{\"model_type\":\"rnn\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
+    private static final String COMPOSED =
+            "{\"model_type\":\"composed\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2";
     private static final String STATE_SPACES =
             "{\"d_model\":64,\"n_layer\":2,\"vocab_size\":97,\"ssm_cfg\":{\"layer\":\"Mamba2\"";
 
@@ -64,6 +66,30 @@ class FamilyConfigsTest {
     }
 
     @Test
+    void whatIsAutomaticFollowsTheParts() {
+        ComposedConfig mamba = (ComposedConfig) read(COMPOSED + "}");
+        assertThat(mamba.expand()).isEqualTo(2);
+        assertThat(mamba.dConv()).isEqualTo(4);
+        assertThat(mamba.dState()).isEqualTo(16);
+        assertThat(mamba.dtRank()).isEqualTo(4);
+        assertThat(mamba.aInit()).isEqualTo("real");
+        assertThat(mamba.isComplex()).isFalse();
+        ComposedConfig s4d =
+                mamba.toBuilder().block("plain").innerLayer("s4d").mlp("gated").build();
+        assertThat(s4d.expand()).isEqualTo(1);
+        assertThat(s4d.dConv()).isZero();
+        assertThat(s4d.dState()).isEqualTo(64);
+        assertThat(s4d.modes()).isEqualTo(32);
+        assertThat(s4d.discretisation()).isEqualTo("zoh");
+        assertThat(s4d.dMlp()).isEqualTo(256);
+        assertThat(mamba.toBuilder().aInit("lin").build().isComplex()).isTrue();
+        ComposedConfig some = mamba.toBuilder().selective("delta-c").build();
+        assertThat(some.isDeltaSelective()).isTrue();
+        assertThat(some.isBSelective()).isFalse();
+        assertThat(some.isCSelective()).isTrue();
+    }
+
+    @Test
     void stateSpacesMamba2IsRead() {
         Mamba2Config config = (Mamba2Config) read(STATE_SPACES
                 + ",\"d_state\":32,\"headdim\":16,\"dt_limit\":[0.0,0.5]},\"rms_norm\":true,\"d_intermediate\":0,"
@@ -89,11 +115,19 @@ class FamilyConfigsTest {
                         + "\"low_freq_factor\":2,\"high_freq_factor\":5,\"original_max_position_embeddings\":99}}"),
                 read(NEOX + ",\"use_parallel_residual\":false,\"attention_bias\":false,\"layer_norm_eps\":0.1,"
                         + "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"partial_rotary_factor\":0.5}}"),
+                read(LLAMA.replace("size\":80", "size\":0")
+                        + ",\"position_embedding\":\"xpos\",\"xpos_scale_base\":32}"),
+                read(LLAMA + ",\"position_embedding\":\"learned\",\"max_position_embeddings\":77}"),
                 read(RNN + "}"),
                 read(RNN + ",\"cell\":\"gru\",\"residual\":true,\"rms_norm_eps\":0.1,\"tie_word_embeddings\":true,"
                         + "\"initializer_range\":0.5,\"eos_token_id\":3,\"pad_token_id\":null}"),
                 read(MAMBA2 + "}"),
-                read(MAMBA2 + ",\"n_groups\":2,\"num_heads\":8,\"head_dim\":16,\"time_step_limit\":[0.01,0.2]}"));
+                read(MAMBA2 + ",\"n_groups\":2,\"num_heads\":8,\"head_dim\":16,\"time_step_limit\":[0.01,0.2]}"),
+                read(COMPOSED + "}"),
+                read(COMPOSED + ",\"a_init\":\"inv\",\"selective\":\"b-c\",\"state_size\":8,\"expand\":1,"
+                        + "\"conv_kernel\":2,\"mlp\":\"gated\",\"time_step_rank\":1}"),
+                read(COMPOSED + ",\"block\":\"plain\",\"inner_layer\":\"s4d\",\"discretisation\":\"bilinear\","
+                        + "\"tie_word_embeddings\":false}"));
         for (ModelConfig config : all) {
             assertThat(read(JsonText.compact(config.toJson()))).isEqualTo(config);
             assertThat(config.parameters()).contains(config.embedding(), config.head());
@@ -132,6 +166,7 @@ class FamilyConfigsTest {
             LLAMA | "eos_token_id":[2,3] | leave the one at which texts should end
             LLAMA | "sliding_window":4096 | unknown and may change what the model computes
             LLAMA | "architectures":["LlamaForTokenClassification"] | must name LlamaForCausalLM
+            LLAMA | "position_embedding":"alibi" | must be one of rope, xpos, sinusoidal, learned, none
             NEOX  | "rotary_pct":0.2 | they turn pairs
             NEOX  | "hidden_dropout":0.1 | only 0.0 is supported
             NEOX  | "use_parallel_residual":1 | must be true or false
@@ -144,9 +179,19 @@ class FamilyConfigsTest {
             MAMBA2 | "time_step_limit":[0.0] | must be two numbers
             MAMBA2 | "time_step_limit":[0.5,0.1] | begins with 0.5, but ends with 0.1
             MAMBA2 | "intermediate_size":100 | expand times the model's width is 128
+            COMPOSED | "block":"gau" | must be one of plain, h3, mamba
+            COMPOSED | "block":"plain","conv_kernel":4 | with block plain must be left out
+            COMPOSED | "block":"h3","expand":2 | with block h3 must be left out
+            COMPOSED | "intermediate_size":99 | with mlp none must be left out
+            COMPOSED | "discretisation":"zoh" | with inner_layer s6 only exponential-euler can be computed
+            COMPOSED | "inner_layer":"s4d","selective":"b" | with inner_layer s4d only all can be computed
+            COMPOSED | "inner_layer":"s4","a_init":"real" | with inner_layer s4 only legs can be computed
+            COMPOSED | "a_init":"lin","state_size":7 | must be even
+            COMPOSED | "time_step_min":0.2 | must be at most "time_step_max", 0.1
             """)
     void whatIsNotComputedIsRefused(String family, String field, String message) {
-        String start = Map.of("LLAMA", LLAMA, "NEOX", NEOX, "RNN", RNN).getOrDefault(family, MAMBA2);
+        String start = Map.of("LLAMA", LLAMA, "NEOX", NEOX, "RNN", RNN, "COMPOSED", COMPOSED)
+                .getOrDefault(family, MAMBA2);
         String json = message.equals("key") ? start.replace("heads\":4", "heads\":5") + "}" : start + "," + field + "}";
         String expected = message.equals("key") ? "must be a multiple of \"num_attention_heads\", 5" : message;
         assertThatThrownBy(() -> read(json))

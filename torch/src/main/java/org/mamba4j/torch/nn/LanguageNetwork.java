@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -64,6 +65,7 @@ public abstract class LanguageNetwork implements AutoCloseable {
             case LlamaConfig llama -> new Llama(llama, kernels);
             case GptNeoxConfig neox -> new GptNeox(neox, kernels);
             case RecurrentConfig recurrent -> new Recurrent(recurrent, kernels);
+            case ComposedConfig composed -> new Composed(composed, kernels);
         };
     }
 

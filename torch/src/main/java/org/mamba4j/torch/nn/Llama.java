@@ -10,7 +10,7 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * A Transformer of Llama's kind [1], which the Mamba paper calls Transformer++: blocks x + attention(RMSNorm(x)), then
  * x + mlp(RMSNorm(x)).
  *
- * <p>Attention has rotary positions and, where there are fewer heads of keys and values than of queries, groups of queries
+ * <p>Attention has {@link Positions}, rotary ones unless told otherwise, and, where there are fewer heads of keys and values than of queries, groups of queries
  * share one [2], so that less is kept per token; the layer between attentions is gated, SwiGLU [3]. What was read is kept
  * as keys and values: unlike a Mamba's, the state grows with the text, and so does the work of a token.
  *
@@ -22,13 +22,13 @@ import org.mamba4j.torch.kernel.MambaKernels;
  */
 public final class Llama extends LanguageNetwork {
     private final LlamaConfig config;
-    private final Attention attention;
+    private final Positions positions;
 
     /** All weights zero. */
     Llama(LlamaConfig config, MambaKernels kernels) {
         super(config, kernels);
         this.config = config;
-        this.attention = new Attention(config.rope(), kernels);
+        this.positions = new Positions(config, kernels, weights());
     }
 
     @Override
@@ -43,8 +43,8 @@ public final class Llama extends LanguageNetwork {
 
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
-        Attention.Turns turns = attention.turns(carry.tokensSeen(), embedded.size(1));
-        Tensor x = embedded; // (B, L, d)
+        Attention.Turns turns = positions.turns(carry.tokensSeen(), embedded.size(1));
+        Tensor x = positions.enter(embedded, carry.tokensSeen()); // (B, L, d)
         for (int i = 0; i < config.nLayer(); i++) {
             try (TensorScope layer = TensorScope.temporaries()) {
                 x = layer.promote(block(i, x, turns, carry)); // (B, L, d)
@@ -57,17 +57,20 @@ public final class Llama extends LanguageNetwork {
     private Tensor block(int layer, Tensor x, Attention.Turns turns, Carry carry) {
         String name = "model.layers." + layer + ".";
         Tensor attended = x.add(attention(layer, norm(x, name + "input_layernorm"), turns, carry)); // (B, L, d)
+        if (!config.hasMlp()) {
+            return attended;
+        }
         return attended.add(mlp(name + "mlp.", norm(attended, name + "post_attention_layernorm"))); // (B, L, d)
     }
 
     private Tensor attention(int layer, Tensor x, Attention.Turns turns, Carry carry) {
         String name = "model.layers." + layer + ".self_attn.";
-        Tensor q = attention.turn(heads(linear(x, name + "q_proj"), config.nHeads()), turns); // (B, H, L, n)
-        Tensor k = attention.turn(heads(linear(x, name + "k_proj"), config.nKvHeads()), turns); // (B, K, L, n)
+        Tensor q = positions.turn(heads(linear(x, name + "q_proj"), config.nHeads()), turns); // (B, H, L, n)
+        Tensor k = positions.turn(heads(linear(x, name + "k_proj"), config.nKvHeads()), turns); // (B, K, L, n)
         Tensor v = heads(linear(x, name + "v_proj"), config.nKvHeads()); // (B, K, L, n)
         Tensor keys = carry.append(layer, "key", k); // (B, K, T, n)
         Tensor values = carry.append(layer, "value", v); // (B, K, T, n)
-        return linear(Attention.attend(q, keys, values), name + "o_proj"); // (B, L, d)
+        return linear(positions.attend(q, keys, values), name + "o_proj"); // (B, L, d)
     }
 
     /** (B, L, H · n) → (B, H, L, n). */

@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.model.TensorSpec;
 import org.mamba4j.torch.NoGrad;
@@ -13,6 +14,8 @@ import org.mamba4j.torch.Tensors;
 
 /** The trained tensors of one model by name, in the order of the forward pass. Owns their memory. */
 public final class Parameters implements AutoCloseable {
+    private static final Set<String> STATE_SPACE = Set.of("A_log", "A_imag", "B", "C");
+
     private final Map<String, Parameter> byName = new LinkedHashMap<>();
 
     /**
@@ -30,8 +33,12 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
+    /** Matrices and kernels decay; what is a number of a continuous system has a meaning of its own, whatever its shape. */
     private static boolean decays(TensorSpec spec) {
-        return spec.shape().rank() >= 2 && !spec.name().endsWith(".A_log");
+        String name = spec.name();
+        return spec.shape().rank() >= 2
+                && !name.contains(".ssm.")
+                && !STATE_SPACE.contains(name.substring(name.lastIndexOf('.') + 1));
     }
 
     /** All of them. */

@@ -18,6 +18,7 @@ import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.State;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -36,6 +37,10 @@ class FamiliesTest {
     Path folder;
 
     static Stream<ModelConfig> configs() {
+        return Stream.concat(published(), composed());
+    }
+
+    private static Stream<ModelConfig> published() {
         LlamaConfig llama = LlamaConfig.builder()
                 .vocabSize(VOCABULARY)
                 .dModel(32)
@@ -96,6 +101,18 @@ class FamiliesTest {
                         .ropeOriginalLength(200)
                         .activation("gelu_pytorch_tanh")
                         .build(),
+                llama.toBuilder()
+                        .positions("xpos")
+                        .xposScaleBase(20)
+                        .nKvHeads(2)
+                        .build(),
+                llama.toBuilder().positions("sinusoidal").dMlp(0).build(),
+                llama.toBuilder()
+                        .positions("learned")
+                        .maxPositions(90)
+                        .tieEmbeddings(true)
+                        .build(),
+                llama.toBuilder().positions("none").dMlp(0).build(),
                 neox,
                 neox.toBuilder()
                         .parallelResidual(false)
@@ -127,6 +144,46 @@ class FamiliesTest {
                         .tieEmbeddings(true)
                         .normEpsilon(0.1)
                         .rescalePrenormResidual(true)
+                        .build());
+    }
+
+    /** Shapes of block and inner layers of every kind. */
+    static Stream<ComposedConfig> composed() {
+        ComposedConfig.Builder small = ComposedConfig.builder()
+                .vocabSize(VOCABULARY)
+                .dModel(16)
+                .nLayer(2)
+                .dState(6)
+                .initializerRange(0.25);
+        ComposedConfig mamba = small.build();
+        ComposedConfig plain = mamba.toBuilder().block("plain").build();
+        return Stream.of(
+                mamba,
+                mamba.toBuilder()
+                        .aInit("half")
+                        .selective("b-c")
+                        .dConv(2)
+                        .expand(1)
+                        .dtRank(3)
+                        .build(),
+                mamba.toBuilder()
+                        .innerLayer("s4d")
+                        .tieEmbeddings(false)
+                        .rescalePrenormResidual(false)
+                        .build(),
+                plain.toBuilder().aInit("random").normEpsilon(0.1).build(),
+                plain.toBuilder().innerLayer("s4d").build(),
+                plain.toBuilder()
+                        .innerLayer("s4d")
+                        .aInit("real")
+                        .discretisation("bilinear")
+                        .dtMax(1)
+                        .dtMin(0.1)
+                        .build(),
+                plain.toBuilder()
+                        .innerLayer("s4d")
+                        .aInit("inv")
+                        .discretisation("bilinear")
                         .build());
     }
 
@@ -319,5 +376,60 @@ class FamiliesTest {
                     Tensors.toFloats(later),
                     Tensors.toFloats(whole.narrow(1, before, length - before)));
         });
+    }
+
+    /** Where the paper's own scales, zeta to the power of a position, would have left float32's range. */
+    @Test
+    void xposReachesAsFarAsATextGoes() {
+        LlamaConfig config = LlamaConfig.builder()
+                .vocabSize(VOCABULARY)
+                .dModel(8)
+                .nLayer(1)
+                .nHeads(1)
+                .dMlp(0)
+                .positions("xpos")
+                .xposScaleBase(4)
+                .initializerRange(0.5)
+                .build();
+        int[] tokens = text(Attention.MASKED_QUERIES + 500);
+        try (LanguageNetwork network = network(config)) {
+            float[][] whole = graph(network, tokens);
+            // A product fades to nothing over 500 tokens in all pairs but the last, so it must be computed for each.
+            TorchLanguageModel model = new TorchLanguageModel(network);
+            try (State state = model.newState()) {
+                model.prefill(state, Arrays.copyOf(tokens, tokens.length - 3));
+                for (int t = tokens.length - 3; t < tokens.length; t++) {
+                    model.step(state, tokens[t]);
+                    assertClose("token " + t, model.logits(state), whole[t]);
+                }
+            }
+            for (float number : whole[tokens.length - 1]) {
+                assertThat(number).isFinite();
+            }
+        }
+    }
+
+    @Test
+    void learnedPositionsEnd() {
+        LlamaConfig config = LlamaConfig.builder()
+                .vocabSize(VOCABULARY)
+                .dModel(8)
+                .nLayer(1)
+                .nHeads(1)
+                .dMlp(8)
+                .positions("learned")
+                .maxPositions(10)
+                .build();
+        try (LanguageNetwork network = network(config);
+                State state = new TorchLanguageModel(network).newState()) {
+            TorchLanguageModel model = new TorchLanguageModel(network);
+            model.prefill(state, text(9));
+            assertThatThrownBy(() -> model.prefill(state, text(2)))
+                    .isInstanceOf(UserError.class)
+                    .hasMessageContaining("learned positions of 10");
+            assertThat(state.tokensSeen()).isEqualTo(9);
+            model.step(state, 1);
+            assertThat(state.tokensSeen()).isEqualTo(10);
+        }
     }
 }

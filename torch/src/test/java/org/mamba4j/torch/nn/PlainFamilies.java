@@ -3,6 +3,7 @@ package org.mamba4j.torch.nn;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -30,6 +31,9 @@ final class PlainFamilies {
             for (int i = 0; i < d; i++) {
                 x[t][i] = embedding[tokens[t] * d + i];
             }
+            if (network.config() instanceof LlamaConfig llama) {
+                plain.enter(llama, x[t], t);
+            }
         }
         for (int layer = 0; layer < network.config().nLayer(); layer++) {
             switch (network.config()) {
@@ -37,6 +41,7 @@ final class PlainFamilies {
                 case GptNeoxConfig neox -> plain.block(neox, layer, x);
                 case Mamba2Config mamba -> plain.block(mamba, layer, x);
                 case RecurrentConfig recurrent -> plain.block(recurrent, layer, x);
+                case ComposedConfig composed -> new PlainComposed(plain, composed).block(layer, x);
                 default -> throw new IllegalArgumentException(network.config().modelType());
             }
         }
@@ -49,6 +54,7 @@ final class PlainFamilies {
                 case Mamba2Config mamba -> plain.rmsNorm("backbone.norm_f", x[t], mamba.normEpsilon());
                 case RecurrentConfig recurrent ->
                     recurrent.residual() ? plain.rmsNorm("norm_f", x[t], recurrent.normEpsilon()) : x[t];
+                case ComposedConfig composed -> plain.rmsNorm("backbone.norm_f", x[t], composed.normEpsilon());
                 default -> throw new IllegalArgumentException();
             };
             logits[t] = product(head, new float[0], last);
@@ -56,11 +62,11 @@ final class PlainFamilies {
         return logits;
     }
 
-    private float[] weight(String name) {
+    float[] weight(String name) {
         return weights.getOrDefault(name, new float[0]);
     }
 
-    private double[] linear(String name, double[] x) {
+    double[] linear(String name, double[] x) {
         return product(weight(name + ".weight"), weight(name + ".bias"), x);
     }
 
@@ -75,7 +81,7 @@ final class PlainFamilies {
         return y;
     }
 
-    private double[] rmsNorm(String name, double[] x, double epsilon) {
+    double[] rmsNorm(String name, double[] x, double epsilon) {
         double square = 0;
         for (double value : x) {
             square += value * value;
@@ -104,7 +110,7 @@ final class PlainFamilies {
         return y;
     }
 
-    private static double activation(String name, double x) {
+    static double activation(String name, double x) {
         return switch (name) {
             case "silu" -> x / (1 + Math.exp(-x));
             case "relu" -> Math.max(0, x);
@@ -113,8 +119,11 @@ final class PlainFamilies {
         };
     }
 
-    /** Its series, for |x| of a few units. */
+    /** Its series, which is exact for |x| of a few units; beyond, it is 1 to 11 digits. */
     private static double erf(double x) {
+        if (Math.abs(x) > 5) {
+            return Math.signum(x);
+        }
         double term = x;
         double sum = x;
         for (int n = 1; n < 200; n++) {
@@ -176,9 +185,31 @@ final class PlainFamilies {
         return found;
     }
 
-    private static void add(double[] to, double[] what) {
+    static void add(double[] to, double[] what) {
         for (int i = 0; i < to.length; i++) {
             to[i] += what[i];
+        }
+    }
+
+    /** Absolute positions. */
+    private void enter(LlamaConfig c, double[] x, int t) {
+        for (int i = 0; i < x.length; i++) {
+            if (c.positions().equals("learned")) {
+                x[i] += weight("model.embed_positions.weight")[t * x.length + i];
+            } else if (c.positions().equals("sinusoidal")) {
+                int half = x.length / 2;
+                double angle = t / Math.pow(c.ropeTheta(), 2.0 * (i % half) / x.length);
+                x[i] = Math.sqrt(x.length) * x[i] + (i < half ? Math.sin(angle) : Math.cos(angle));
+            }
+        }
+    }
+
+    /** xPos as its paper has it: queries by zeta to the power of their position, keys by the inverse. */
+    private static void fade(LlamaConfig c, double[] head, int at, int position) {
+        int n = c.headSize();
+        for (int i = 0; i < n && c.positions().equals("xpos"); i++) {
+            double zeta = (i % (n / 2) / (0.5 * n) + 0.4) / 1.4;
+            head[at + i] *= Math.pow(zeta, position / c.xposScaleBase());
         }
     }
 
@@ -194,11 +225,14 @@ final class PlainFamilies {
             q[t] = linear(name + "self_attn.q_proj", u);
             k[t] = linear(name + "self_attn.k_proj", u);
             v[t] = linear(name + "self_attn.v_proj", u);
-            for (int h = 0; h < c.nHeads(); h++) {
+            boolean turned = c.positions().equals("rope") || c.positions().equals("xpos");
+            for (int h = 0; h < c.nHeads() && turned; h++) {
                 turn(q[t], h * n, n, t, c.ropeTheta(), c.ropeType(), how);
+                fade(c, q[t], h * n, t);
             }
-            for (int h = 0; h < c.nKvHeads(); h++) {
+            for (int h = 0; h < c.nKvHeads() && turned; h++) {
                 turn(k[t], h * n, n, t, c.ropeTheta(), c.ropeType(), how);
+                fade(c, k[t], h * n, -t);
             }
         }
         for (int t = 0; t < x.length; t++) {
@@ -208,6 +242,9 @@ final class PlainFamilies {
                 System.arraycopy(attend(q[t], h * n, k, at, v, at, n, t), 0, found, h * n, n);
             }
             add(x[t], linear(name + "self_attn.o_proj", found));
+            if (c.dMlp() == 0) {
+                continue;
+            }
             double[] u = rmsNorm(name + "post_attention_layernorm", x[t], c.normEpsilon());
             double[] gate = linear(name + "mlp.gate_proj", u);
             double[] up = linear(name + "mlp.up_proj", u);

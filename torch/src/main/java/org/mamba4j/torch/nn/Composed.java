@@ -1,0 +1,89 @@
+package org.mamba4j.torch.nn;
+
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.UserError;
+import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.kernel.MambaKernels;
+
+/**
+ * A language model put together from parts: blocks x + mixer(RMSNorm(x)), RMSNorm, head. A {@link Mixer} is a shape of block
+ * around an {@link InnerLayer}; every shape goes with every inner layer, so that one part can be exchanged and all else
+ * stays as it is, as in the comparisons of the Mamba paper ([1], tables 1, 6, 7, 8).
+ *
+ * <p>Shapes: B batch, L length, d model width, D channels of the inner layer, N numbers of state per channel.
+ *
+ * <p>Reference: [1] A. Gu, T. Dao: Mamba: Linear-Time Sequence Modeling with Selective State Spaces, arXiv 2312.00752.
+ */
+public final class Composed extends LanguageNetwork {
+    private final ComposedConfig config;
+    private final List<Block> blocks;
+
+    /** One layer: its norm is {@code norm.weight}. */
+    private record Block(ComposedLayer layer, Mixer mixer) {}
+
+    /** All weights zero. */
+    Composed(ComposedConfig config, MambaKernels kernels) {
+        super(config, kernels);
+        this.config = config;
+        this.blocks = IntStream.range(0, config.nLayer())
+                .mapToObj(index -> new ComposedLayer(config, kernels, weights(), index))
+                .map(layer -> new Block(layer, mixer(layer)))
+                .toList();
+        if (!config.mlp().equals("none")) {
+            throw missing("mlp", config.mlp());
+        }
+    }
+
+    private static Mixer mixer(ComposedLayer layer) {
+        InnerLayer inner = innerLayer(layer);
+        return switch (layer.config().block()) {
+            case "plain" -> new PlainMixer(layer, inner);
+            case "mamba" -> new MambaMixer(layer, inner);
+            default -> throw missing("block", layer.config().block());
+        };
+    }
+
+    private static InnerLayer innerLayer(ComposedLayer layer) {
+        return switch (layer.config().innerLayer()) {
+            case "s6" -> new S6Layer(layer);
+            case "s4d" -> new S4dLayer(layer);
+            default -> throw missing("inner_layer", layer.config().innerLayer());
+        };
+    }
+
+    private static UserError missing(String key, String value) {
+        return new UserError("\"" + key + "\" is " + value + ", which this version cannot compute yet");
+    }
+
+    @Override
+    public ComposedConfig config() {
+        return config;
+    }
+
+    @Override
+    void fillInitially(long seed) {
+        new ComposedInit(config).fill(weights(), seed);
+    }
+
+    @Override
+    Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
+        Tensor x = embedded; // (B, L, d)
+        for (Block block : blocks) {
+            try (TensorScope scope = TensorScope.temporaries()) {
+                Tensor normed = rmsNorm(x, block.layer().weight("norm.weight"), config.normEpsilon()); // (B, L, d)
+                x = scope.promote(x.add(block.mixer().forward(normed, carry))); // (B, L, d)
+            }
+            observer.accept(x);
+        }
+        return x;
+    }
+
+    @Override
+    Tensor finalNorm(Tensor x) {
+        return rmsNorm(x, weights().get("backbone.norm_f.weight"), config.normEpsilon());
+    }
+}

@@ -1,0 +1,77 @@
+package org.mamba4j.torch.nn;
+
+import java.util.SplittableRandom;
+import java.util.function.DoubleSupplier;
+import org.mamba4j.model.ComposedConfig;
+
+/**
+ * The initial values of a {@link Composed} model, from one seed and without libtorch's generator.
+ *
+ * <ul>
+ *   <li>Time steps: log-uniform in [dtMin, dtMax], so that channels differ in how long they remember.
+ *   <li>A: as {@code a_init} says, see {@link StateMatrixInit}. B: 1. C: normal, of variance 1, complex or real. The skip
+ *       weight D: normal in S4 and S4D, 1 in S6, as their references have it.
+ *   <li>Norms 1, biases 0, embedding normal; matrices and short convolutions (with their bias) uniform within 1 / √fan-in.
+ *   <li>What writes to the residual stream, where the configuration asks for it: divided by the root of the number of
+ *       writers, so that the stream's variance does not grow with depth.
+ * </ul>
+ */
+final class ComposedInit {
+    private static final double TIME_STEP_FLOOR = 1e-4;
+
+    private final ComposedConfig config;
+
+    ComposedInit(ComposedConfig config) {
+        this.config = config;
+    }
+
+    /** Fills {@code parameters}; each draws from a stream of its own. */
+    void fill(Parameters parameters, long seed) {
+        SplittableRandom seeds = new SplittableRandom(seed);
+        for (Parameter parameter : parameters.all()) {
+            MambaInit.set(parameter, values(parameter, seeds.split()));
+        }
+    }
+
+    private DoubleSupplier values(Parameter parameter, SplittableRandom random) {
+        String path = parameter.name();
+        String name = path.substring(path.lastIndexOf(".mixer.") < 0 ? 0 : path.lastIndexOf(".mixer.") + 7);
+        return switch (name) {
+            case "A_log", "ssm.A_log" -> new StateMatrixInit(config).logarithms(random);
+            case "A_imag", "ssm.A_imag" -> new StateMatrixInit(config).frequencies();
+            case "B" -> () -> 1;
+            case "C", "ssm.C" -> {
+                double deviation = config.isComplex() ? Math.sqrt(0.5) : 1;
+                yield () -> random.nextGaussian() * deviation;
+            }
+            case "D" -> () -> 1;
+            case "ssm.D" -> random::nextGaussian;
+            case "ssm.log_dt" -> {
+                DoubleSupplier range = MambaInit.uniform(random, 0.5);
+                double low = Math.log(config.dtMin());
+                double high = Math.log(config.dtMax());
+                yield () -> low + (range.getAsDouble() + 0.5) * (high - low);
+            }
+            case "dt_proj.bias" -> MambaInit.timeStepBias(random, config.dtMin(), config.dtMax(), TIME_STEP_FLOOR);
+            case "dt_proj.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dtRank()));
+            case "conv1d.weight", "conv1d.bias" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dConv()));
+            default -> ordinary(parameter, random);
+        };
+    }
+
+    private DoubleSupplier ordinary(Parameter parameter, SplittableRandom random) {
+        String name = parameter.name();
+        if (name.endsWith("embeddings.weight")) {
+            return () -> random.nextGaussian() * config.initializerRange();
+        } else if (name.endsWith(".bias")) {
+            return () -> 0;
+        } else if (parameter.tensor().dim() == 1) {
+            return () -> 1; // a norm
+        }
+        boolean writes = name.endsWith("out_proj.weight") || name.endsWith("fc2.weight");
+        double writers = config.nLayer() * (config.mlp().equals("none") ? 1.0 : 2.0);
+        double scale = writes && config.rescalePrenormResidual() ? 1 / Math.sqrt(writers) : 1;
+        return MambaInit.uniform(
+                random, scale / Math.sqrt((double) parameter.tensor().size(1)));
+    }
+}

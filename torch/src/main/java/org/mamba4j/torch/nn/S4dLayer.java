@@ -1,0 +1,45 @@
+package org.mamba4j.torch.nn;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * S4D [1]: a {@link LinearLayer} whose A is diagonal, B = 1, discretised by zero-order hold or the bilinear rule.
+ *
+ * <p>Reference: [1] A. Gu, A. Gupta, K. Goel, C. Ré: On the Parameterization and Initialization of Diagonal State Space
+ * Models, arXiv 2206.11893.
+ */
+final class S4dLayer extends LinearLayer {
+    S4dLayer(ComposedLayer layer) {
+        super(layer);
+    }
+
+    private DiagonalSystem system() {
+        boolean complex = layer().config().isComplex();
+        Tensor rate = weight("A_log").exp().neg(); // (D, M)
+        Tensor c = weight("C"); // (D, N)
+        return DiagonalSystem.of(
+                weight("log_dt").exp(),
+                complex ? ComplexTensors.of(rate, weight("A_imag")) : rate,
+                complex ? ComplexTensors.ofPairs(c) : c,
+                layer().config().discretisation().equals("bilinear"));
+    }
+
+    private Tensor weight(String name) {
+        return layer().weight("mixer.ssm." + name);
+    }
+
+    @Override
+    Tensor kernel(long length) {
+        return system().kernel(length);
+    }
+
+    @Override
+    long longestKernel() {
+        return Long.MAX_VALUE;
+    }
+
+    @Override
+    Response response(long length, Carry carry) {
+        return system().response(length);
+    }
+}

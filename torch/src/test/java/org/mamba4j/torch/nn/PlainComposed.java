@@ -1,0 +1,179 @@
+package org.mamba4j.torch.nn;
+
+import java.util.Arrays;
+import org.mamba4j.model.ComposedConfig;
+
+/** A composed model computed token by token, number by number, in float64, straight from the papers' equations. */
+record PlainComposed(PlainFamilies plain, ComposedConfig c) {
+    /** Numbers that an inner layer computes a sequence with, channel by channel. */
+    private interface Inner {
+        /** The outputs (L, D) of inputs {@code u} (L, D), skip connection included. */
+        double[][] apply(double[][] u);
+    }
+
+    /** One block: {@code x} (L, d) is changed in place. */
+    void block(int layer, double[][] x) {
+        String name = "backbone.layers." + layer + ".";
+        double[][] normed = new double[x.length][];
+        for (int t = 0; t < x.length; t++) {
+            normed[t] = plain.rmsNorm(name + "norm", x[t], c.normEpsilon());
+        }
+        double[][] mixed = mixer(name + "mixer.", normed);
+        for (int t = 0; t < x.length; t++) {
+            PlainFamilies.add(x[t], mixed[t]);
+        }
+    }
+
+    private double[][] mixer(String name, double[][] x) {
+        Inner inner = u -> c.innerLayer().equals("s6") ? s6(name, u) : s4d(name + "ssm.", u);
+        return switch (c.block()) {
+            case "plain" -> plainBlock(name, inner, x);
+            case "mamba" -> mambaBlock(name, inner, x);
+            default -> throw new IllegalArgumentException(c.block());
+        };
+    }
+
+    private double[][] plainBlock(String name, Inner inner, double[][] x) {
+        double[][] y = inner.apply(x);
+        for (int t = 0; t < x.length; t++) {
+            double[] two = plain.linear(
+                    name + "out_proj",
+                    Arrays.stream(y[t])
+                            .map(value -> PlainFamilies.activation("gelu", value))
+                            .toArray());
+            y[t] = new double[c.dModel()];
+            for (int i = 0; i < c.dModel(); i++) {
+                y[t][i] = two[i] / (1 + Math.exp(-two[c.dModel() + i]));
+            }
+        }
+        return y;
+    }
+
+    private double[][] mambaBlock(String name, Inner inner, double[][] x) {
+        int channels = c.dInner();
+        double[][] both = new double[x.length][];
+        double[][] u = new double[x.length][channels];
+        for (int t = 0; t < x.length; t++) {
+            both[t] = plain.linear(name + "in_proj", x[t]);
+            for (int i = 0; i < channels; i++) {
+                double sum = plain.weight(name + "conv1d.bias")[i];
+                for (int tap = 0; tap < c.dConv(); tap++) {
+                    int from = t - c.dConv() + 1 + tap;
+                    sum += from < 0 ? 0 : plain.weight(name + "conv1d.weight")[i * c.dConv() + tap] * both[from][i];
+                }
+                u[t][i] = PlainFamilies.activation("silu", sum);
+            }
+        }
+        double[][] y = inner.apply(u);
+        for (int t = 0; t < x.length; t++) {
+            for (int i = 0; i < channels; i++) {
+                y[t][i] *= PlainFamilies.activation("silu", both[t][channels + i]);
+            }
+            y[t] = plain.linear(name + "out_proj", y[t]);
+        }
+        return y;
+    }
+
+    private double imaginary(String name, int index) {
+        return c.isComplex() ? plain.weight(name + "A_imag")[index] : 0;
+    }
+
+    private double[][] s6(String name, double[][] u) {
+        int modes = c.modes();
+        int n = c.dState();
+        int rank = c.isDeltaSelective() ? c.dtRank() : 0;
+        int width = n / modes; // 2 where numbers are complex
+        double[][][] state = new double[c.dInner()][modes][2];
+        double[][] y = new double[u.length][c.dInner()];
+        for (int t = 0; t < u.length; t++) {
+            double[] selected = plain.weight(name + "x_proj.weight").length == 0
+                    ? new double[0]
+                    : plain.linear(name + "x_proj", u[t]);
+            for (int i = 0; i < c.dInner(); i++) {
+                double raw = plain.weight(name + "dt_proj.bias")[i];
+                for (int r = 0; r < rank; r++) {
+                    raw += plain.weight(name + "dt_proj.weight")[i * rank + r] * selected[r];
+                }
+                double step = Math.log1p(Math.exp(raw));
+                double sum = 0;
+                for (int m = 0; m < modes; m++) {
+                    int at = i * modes + m;
+                    double[] a = {-Math.exp(plain.weight(name + "A_log")[at]), imaginary(name, at)};
+                    double[] b = new double[2];
+                    double[] out = new double[2];
+                    for (int part = 0; part < width; part++) {
+                        b[part] = c.isBSelective()
+                                ? selected[rank + m * width + part]
+                                : plain.weight(name + "B")[i * n + m * width + part];
+                        out[part] = c.isCSelective()
+                                ? selected[rank + (c.isBSelective() ? n : 0) + m * width + part]
+                                : plain.weight(name + "C")[i * n + m * width + part];
+                    }
+                    double[] h = times(exp(scaled(a, step)), state[i][m]);
+                    h[0] += step * b[0] * u[t][i];
+                    h[1] += step * b[1] * u[t][i];
+                    state[i][m] = h;
+                    sum += width * times(out, h)[0];
+                }
+                y[t][i] = sum + plain.weight(name + "D")[i] * u[t][i];
+            }
+        }
+        return y;
+    }
+
+    private double[][] s4d(String name, double[][] u) {
+        int modes = c.modes();
+        int width = c.dState() / modes;
+        double[][] y = new double[u.length][c.dInner()];
+        for (int i = 0; i < c.dInner(); i++) {
+            double step = Math.exp(plain.weight(name + "log_dt")[i]);
+            for (int m = 0; m < modes; m++) {
+                int at = i * modes + m;
+                double[] a = {-Math.exp(plain.weight(name + "A_log")[at]), imaginary(name, at)};
+                double[] out = new double[2];
+                for (int part = 0; part < width; part++) {
+                    out[part] = plain.weight(name + "C")[i * c.dState() + m * width + part];
+                }
+                double[] z = scaled(a, step);
+                double[] decay;
+                double[] b;
+                if (c.discretisation().equals("zoh")) {
+                    decay = exp(z);
+                    b = over(new double[] {decay[0] - 1, decay[1]}, a);
+                } else {
+                    double[] below = {1 - z[0] / 2, -z[1] / 2};
+                    decay = over(new double[] {1 + z[0] / 2, z[1] / 2}, below);
+                    b = over(new double[] {step, 0}, below);
+                }
+                double[] h = new double[2];
+                for (int t = 0; t < u.length; t++) {
+                    h = times(decay, h);
+                    h[0] += b[0] * u[t][i];
+                    h[1] += b[1] * u[t][i];
+                    y[t][i] += width * times(out, h)[0];
+                }
+            }
+            for (int t = 0; t < u.length; t++) {
+                y[t][i] += plain.weight(name + "D")[i] * u[t][i];
+            }
+        }
+        return y;
+    }
+
+    private static double[] scaled(double[] z, double by) {
+        return new double[] {z[0] * by, z[1] * by};
+    }
+
+    private static double[] times(double[] x, double[] y) {
+        return new double[] {x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]};
+    }
+
+    private static double[] over(double[] x, double[] y) {
+        double norm = y[0] * y[0] + y[1] * y[1];
+        return scaled(times(x, new double[] {y[0], -y[1]}), 1 / norm);
+    }
+
+    private static double[] exp(double[] z) {
+        return new double[] {Math.exp(z[0]) * Math.cos(z[1]), Math.exp(z[0]) * Math.sin(z[1])};
+    }
+}
