@@ -171,7 +171,7 @@ class Conv:
         return p
 
     def forward(self):
-        self.m.launch("causal_conv_forward", (self.blocks, -(-self.L // self.steps[0]), self.batch), 256, self.params())
+        self.m.launch("causal_conv_forward", (self.blocks, -(-self.L // self.steps[0]), self.batch), 256, self.params(), early=True)
         return self.out
 
     def prepare_backward(self, dout, dx=None):
@@ -183,6 +183,6 @@ class Conv:
 
     def backward(self):
         p = self.params(**self.g)
-        self.m.launch("causal_conv_backward", (self.blocks, -(-self.L // self.steps[1]), self.batch), 256, p)
-        self.m.launch("causal_conv_sum_parameters", (-(-self.D * (self.W + 1) // 32), 1, 1), 256, p)
+        self.m.launch("causal_conv_backward", (self.blocks, -(-self.L // self.steps[1]), self.batch), 256, p, early=True)
+        self.m.launch("causal_conv_sum_parameters", (-(-self.D * (self.W + 1) // 32), 1, 1), 256, p, early=True)
         return self.g

@@ -83,7 +83,8 @@ public final class CudaConv implements CausalConv {
             if (x.numel() == 0) {
                 return;
             }
-            LaunchShape shape = LaunchShape.grid(blocks(), steps(0), batch(), THREADS);
+            LaunchShape shape =
+                    LaunchShape.grid(blocks(), steps(0), batch(), THREADS).starting(LaunchShape.Start.EARLY);
             module(false)
                     .kernel("causal_conv_forward")
                     .launch(shape, PARAMETER_BYTES, to -> write(to, y, ABSENT, Gradients.NONE));
@@ -107,13 +108,17 @@ public final class CudaConv implements CausalConv {
             module(start.defined())
                     .kernel("causal_conv_backward")
                     .launch(
-                            LaunchShape.grid(blocks(), steps(1), batch(), THREADS),
+                            LaunchShape.grid(blocks(), steps(1), batch(), THREADS)
+                                    .starting(LaunchShape.Start.EARLY),
                             PARAMETER_BYTES,
                             to -> write(to, ABSENT, gradY, all));
             int sums = Math.toIntExact(Math.ceilDiv(x.size(2) * (width() + 1L), (long) SUMS_PER_BLOCK));
             module(start.defined())
                     .kernel("causal_conv_sum_parameters")
-                    .launch(LaunchShape.of(sums, THREADS), PARAMETER_BYTES, to -> write(to, ABSENT, gradY, all));
+                    .launch(
+                            LaunchShape.of(sums, THREADS).starting(LaunchShape.Start.EARLY),
+                            PARAMETER_BYTES,
+                            to -> write(to, ABSENT, gradY, all));
             if (start.defined()) {
                 start.copy_(all.before.transpose(1, 2));
             }

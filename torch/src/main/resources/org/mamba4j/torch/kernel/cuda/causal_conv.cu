@@ -67,6 +67,12 @@ struct ConvParams {
 // For the host: steps per block forward and backward.
 extern "C" __device__ int causal_conv_geometry[2] = {8 * CONV_STEPS, 8 * BACK_STEPS};
 
+// Lets the kernel behind this one start as far as it can without its results, and waits for those of the kernel before. Where
+// neither is launched with leave to begin early, this does nothing. Each kernel is short: to start takes a tenth of its time.
+__device__ __forceinline__ void start_early() {
+    asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" ::: "memory");
+}
+
 // Row t of x where t may be before the start.
 __device__ __forceinline__ Packed<V> earlier(const ConvParams &p, i64 b, i64 t, int c, int valid) {
     if (t < 0 && p.before) return load<V>(p.before + (b * (W - 1) + t + W - 1) * p.D + c, valid, (p.aligned & 1) && p.D % V == 0);
@@ -142,6 +148,7 @@ __device__ __forceinline__ void convolve(const ConvParams &p, i64 b, i64 from, i
 extern "C" __global__ __launch_bounds__(256, IO_BF16 ? 3 : 2) void causal_conv_forward(const __grid_constant__ ConvParams p) {
     const int c = (blockIdx.x * 32 + threadIdx.x % 32) * V, valid = p.D - c;
     const i64 b = blockIdx.z, from = ((i64) blockIdx.y * 8 + threadIdx.x / 32) * CONV_STEPS;
+    start_early();
     if (valid <= 0 || from >= p.L) return;
     if ((p.aligned & 1) && valid >= V && from + CONV_STEPS <= p.L) {
         convolve<true>(p, b, from, CONV_STEPS, c, V);
@@ -231,6 +238,7 @@ extern "C" __global__ __launch_bounds__(256, 2) void causal_conv_backward(const 
     for (int k = 0; k <= W; k++)
 #pragma unroll
         for (int i = 0; i < V; i++) share[k][i] = 0.f;
+    start_early();
     if ((p.aligned & 1) && valid >= V && from + BACK_STEPS + BACK_AHEAD <= p.L) {
         go_back<true>(p, b, from, c, V, share);
     } else if (valid > 0 && from < p.L) {
@@ -257,6 +265,7 @@ extern "C" __global__ __launch_bounds__(256) void causal_conv_sum_parameters(con
     __shared__ float shares[8][32];
     const int index = blockIdx.x * 32 + threadIdx.x % 32, k = index / p.D, d = index % p.D;
     float sum = 0.f;
+    start_early();
     if (k <= W) {
 #pragma unroll 4
         for (i64 i = threadIdx.x / 32; i < p.parts; i += 8) sum += p.partial[(i * (W + 1) + k) * p.D + d];
