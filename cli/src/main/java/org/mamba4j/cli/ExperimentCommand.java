@@ -92,7 +92,8 @@ final class ExperimentCommand implements Runnable {
             names = "--model",
             paramLabel = "LIST",
             split = ",",
-            description = "Run only models with one of these in their names (default: all).")
+            description =
+                    "Run only models with one of these in their names and settings, or, after ^, at their beginning (default: all).")
     private List<String> models = new ArrayList<>();
 
     @Option(

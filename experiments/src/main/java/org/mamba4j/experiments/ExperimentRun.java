@@ -39,7 +39,8 @@ public final class ExperimentRun {
      * What is wanted.
      *
      * @param out folder for everything
-     * @param models only those with one of these in their names; all if empty
+     * @param models only parts with one of these in the names of model and setting, or, after {@code ^}, at their beginning;
+     *     all if empty
      * @param atMost time after which the run ends, to be continued
      * @param reportOnly whether to run nothing and only report what there is
      * @param machine what the figures depend on
@@ -120,9 +121,12 @@ public final class ExperimentRun {
     }
 
     private boolean isWanted(Part part) {
-        String name = part.model().toLowerCase(Locale.ROOT);
+        String name = (part.model() + " " + part.setting()).toLowerCase(Locale.ROOT);
         return order.models().isEmpty()
-                || order.models().stream().anyMatch(wish -> name.contains(wish.toLowerCase(Locale.ROOT)));
+                || order.models().stream()
+                        .map(wish -> wish.toLowerCase(Locale.ROOT))
+                        .anyMatch(wish ->
+                                wish.startsWith("^") ? name.startsWith(wish.substring(1)) : name.contains(wish));
     }
 
     /** Says how long it will take: parts that differ in their seed alone take equally long. */

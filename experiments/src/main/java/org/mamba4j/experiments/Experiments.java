@@ -5,7 +5,8 @@ import org.mamba4j.UserError;
 
 /** The register of experiments. */
 public final class Experiments {
-    private static final List<Experiment> ALL = List.of(new InductionHeadsExperiment());
+    private static final List<Experiment> ALL =
+            List.of(new InductionHeadsExperiment(), new DnaExperiment(), new AudioExperiment());
 
     private Experiments() {}
 

@@ -14,14 +14,21 @@ final class Smoke {
 
     private final Experiment experiment;
     private final Path out;
+    private final Path data;
 
     Smoke(Experiment experiment, Path out) {
-        this.experiment = experiment;
-        this.out = out;
+        this(experiment, out, Path.of("../../shared/data"));
     }
 
-    static Setup setup() {
-        return new Setup(Scale.SMOKE, "cpu", List.of(1L), Path.of("../../shared/data"), 0);
+    /** @param data folder of the data sets */
+    Smoke(Experiment experiment, Path out, Path data) {
+        this.experiment = experiment;
+        this.out = out;
+        this.data = data;
+    }
+
+    Setup setup() {
+        return new Setup(Scale.SMOKE, "cpu", List.of(1L), data, 0);
     }
 
     /** @param models as {@code --model} has them; none for all */
