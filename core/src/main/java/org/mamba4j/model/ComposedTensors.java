@@ -61,8 +61,8 @@ record ComposedTensors(ComposedConfig config) {
     private void addInner(String mixer, List<TensorSpec> all) {
         switch (config.innerLayer()) {
             case "s6" -> addS6(mixer, all);
-            case "s4d" -> addS4d(mixer + "ssm.", all);
-            default -> {} // s4, hyena: not there yet, and refused by the network
+            case "s4", "s4d" -> addLinear(mixer + "ssm.", all);
+            default -> {} // hyena: not there yet, and refused by the network
         }
     }
 
@@ -92,13 +92,17 @@ record ComposedTensors(ComposedConfig config) {
         all.add(TensorSpec.of(mixer + "D", inner));
     }
 
-    /** C has real and imaginary parts in turn where it is complex. */
-    private void addS4d(String ssm, List<TensorSpec> all) {
+    /** B, C and P have real and imaginary parts in turn where they are complex; S4D's B is 1, and it has no P. */
+    private void addLinear(String ssm, List<TensorSpec> all) {
         long inner = config.dInner();
         all.add(TensorSpec.of(ssm + "log_dt", inner));
         all.add(TensorSpec.of(ssm + "A_log", inner, config.modes()));
         if (config.isComplex()) {
             all.add(TensorSpec.of(ssm + "A_imag", inner, config.modes()));
+        }
+        if (config.innerLayer().equals("s4")) {
+            all.add(TensorSpec.of(ssm + "P", inner, config.dState()));
+            all.add(TensorSpec.of(ssm + "B", inner, config.dState()));
         }
         all.add(TensorSpec.of(ssm + "C", inner, config.dState()));
         all.add(TensorSpec.of(ssm + "D", inner));

@@ -31,6 +31,11 @@ interface Carry {
         }
 
         @Override
+        public String weights() {
+            return "";
+        }
+
+        @Override
         public LayerNotes notes(int layer) {
             return LayerNotes.EMPTY;
         }
@@ -80,6 +85,12 @@ interface Carry {
 
     /** Tokens read before. */
     long tokensSeen();
+
+    /**
+     * Tells the weights that it goes with from others, so that what follows from weights alone can be kept from call to call;
+     * empty where weights may change between calls.
+     */
+    String weights();
 
     /** What the layer's memory keeps. */
     LayerNotes notes(int layer);

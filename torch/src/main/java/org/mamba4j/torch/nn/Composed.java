@@ -23,7 +23,12 @@ public final class Composed extends LanguageNetwork {
     private final List<Block> blocks;
 
     /** One layer: its norm is {@code norm.weight}. */
-    private record Block(ComposedLayer layer, Mixer mixer) {}
+    private record Block(ComposedLayer layer, InnerLayer inner, Mixer mixer) {
+        static Block of(ComposedLayer layer) {
+            InnerLayer inner = innerLayer(layer);
+            return new Block(layer, inner, Composed.mixer(layer, inner));
+        }
+    }
 
     /** All weights zero. */
     Composed(ComposedConfig config, MambaKernels kernels) {
@@ -31,15 +36,14 @@ public final class Composed extends LanguageNetwork {
         this.config = config;
         this.blocks = IntStream.range(0, config.nLayer())
                 .mapToObj(index -> new ComposedLayer(config, kernels, weights(), index))
-                .map(layer -> new Block(layer, mixer(layer)))
+                .map(Block::of)
                 .toList();
         if (!config.mlp().equals("none")) {
             throw missing("mlp", config.mlp());
         }
     }
 
-    private static Mixer mixer(ComposedLayer layer) {
-        InnerLayer inner = innerLayer(layer);
+    private static Mixer mixer(ComposedLayer layer, InnerLayer inner) {
         return switch (layer.config().block()) {
             case "plain" -> new PlainMixer(layer, inner);
             case "mamba" -> new MambaMixer(layer, inner);
@@ -50,6 +54,7 @@ public final class Composed extends LanguageNetwork {
     private static InnerLayer innerLayer(ComposedLayer layer) {
         return switch (layer.config().innerLayer()) {
             case "s6" -> new S6Layer(layer);
+            case "s4" -> new S4Layer(layer);
             case "s4d" -> new S4dLayer(layer);
             default -> throw missing("inner_layer", layer.config().innerLayer());
         };
@@ -67,6 +72,7 @@ public final class Composed extends LanguageNetwork {
     @Override
     void fillInitially(long seed) {
         new ComposedInit(config).fill(weights(), seed);
+        blocks.forEach(block -> block.inner().prepare());
     }
 
     @Override
@@ -85,5 +91,11 @@ public final class Composed extends LanguageNetwork {
     @Override
     Tensor finalNorm(Tensor x) {
         return rmsNorm(x, weights().get("backbone.norm_f.weight"), config.normEpsilon());
+    }
+
+    @Override
+    public void close() {
+        blocks.forEach(block -> block.inner().close());
+        super.close();
     }
 }

@@ -9,7 +9,8 @@ import org.mamba4j.model.ComposedConfig;
  *
  * <ul>
  *   <li>Time steps: log-uniform in [dtMin, dtMax], so that channels differ in how long they remember.
- *   <li>A: as {@code a_init} says, see {@link StateMatrixInit}. B: 1. C: normal, of variance 1, complex or real. The skip
+ *   <li>A: as {@code a_init} says, see {@link StateMatrixInit}. B: 1, in S4 HiPPO's. C: normal, of variance 1, complex or real; S4
+ *       then stores it as {@link S4Layer} does. The skip
  *       weight D: normal in S4 and S4D, 1 in S6, as their references have it.
  *   <li>Norms 1, biases 0, embedding normal; matrices and short convolutions (with their bias) uniform within 1 / √fan-in.
  *   <li>What writes to the residual stream, where the configuration asks for it: divided by the root of the number of
@@ -43,6 +44,11 @@ final class ComposedInit {
             case "C", "ssm.C" -> {
                 double deviation = config.isComplex() ? Math.sqrt(0.5) : 1;
                 yield () -> random.nextGaussian() * deviation;
+            }
+            case "ssm.P" -> new StateMatrixInit(config).lowRank();
+            case "ssm.B" -> {
+                DoubleSupplier p = new StateMatrixInit(config).lowRank();
+                yield () -> Math.sqrt(2) * p.getAsDouble();
             }
             case "D" -> () -> 1;
             case "ssm.D" -> random::nextGaussian;

@@ -22,6 +22,8 @@ import org.bytedeco.pytorch.global.torch;
  * @param isComplex whether modes stand for their conjugates too; else all imaginary parts of Ā, B̄, C are zero
  */
 record DiagonalSystem(Tensor logDecay, Tensor b, Tensor c, boolean isComplex) {
+    private static final double TINY = 1e-30;
+
     /**
      * The discretisation of x' = A x + 1 u, y = C x.
      *
@@ -36,7 +38,7 @@ record DiagonalSystem(Tensor logDecay, Tensor b, Tensor c, boolean isComplex) {
         Scalar half = new Scalar(0.5);
         Scalar one = new Scalar(1.0);
         if (bilinear) {
-            Tensor above = z.mul(half).add(one);
+            Tensor above = z.mul(half).add(one).add(new Scalar(TINY)); // a decay of exactly 0 has no logarithm
             Tensor below = z.mul(half).neg().add(one);
             return new DiagonalSystem(
                     above.div(below).log(), ComplexTensors.of(dt).div(below), ComplexTensors.of(c), a.is_complex());

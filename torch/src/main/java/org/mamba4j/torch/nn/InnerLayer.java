@@ -23,4 +23,10 @@ interface InnerLayer {
     default Tensor gated(Tensor u, Tensor z, Carry carry) {
         return forward(u, carry).mul(torch.silu(z));
     }
+
+    /** Called when the parameters have been drawn: for what is stored in another form. */
+    default void prepare() {}
+
+    /** Frees what it keeps between calls; parameters are the network's. */
+    default void close() {}
 }

@@ -22,7 +22,7 @@ import org.mamba4j.torch.Tensors;
  */
 abstract class LinearLayer implements InnerLayer {
     /** Steps that pass at once when a sequence goes on. */
-    private static final int PIECE = 256;
+    static final int PIECE = 256;
 
     private final ComposedLayer layer;
 
@@ -82,8 +82,8 @@ abstract class LinearLayer implements InnerLayer {
         for (long from = 0; from < length; from += size) {
             long steps = Math.min(size, length - from);
             Tensor piece = u.narrow(1, from, steps); // (B, P, D)
-            ys.push_back(within(piece, response).add(seen(state, response, steps)));
-            state = response.advance(state, steps).add(left(piece, response));
+            ys.push_back(outputs(piece, state, response));
+            state = next(piece, state, response);
         }
         if (carry.wantsState()) {
             carry.update(layer.index(), "ssm", state.contiguous());
@@ -95,6 +95,16 @@ abstract class LinearLayer implements InnerLayer {
         long states = layer.config().dState();
         return Tensors.emptyLike(u, ScalarType.Float, u.size(0), u.size(2), states)
                 .fill_(new Scalar(0));
+    }
+
+    /** What a piece (B, P, D) that finds a state (B, D, N) gives: (B, P, D). */
+    static Tensor outputs(Tensor piece, Tensor state, Response response) {
+        return within(piece, response).add(seen(state, response, piece.size(1)));
+    }
+
+    /** The state (B, D, N) that it leaves. */
+    static Tensor next(Tensor piece, Tensor state, Response response) {
+        return response.advance(state, piece.size(1)).add(left(piece, response));
     }
 
     /** What a piece sees of itself: (B, P, D) → (B, P, D). */

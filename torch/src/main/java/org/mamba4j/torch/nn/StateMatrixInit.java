@@ -1,9 +1,11 @@
 package org.mamba4j.torch.nn;
 
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
-import org.mamba4j.UserError;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.ssm.Complex;
+import org.mamba4j.ssm.Hippo;
 
 /**
  * The diagonal A at first, the same in every channel: -exp(A_log) + i A_imag, with M numbers per channel, n = 0 … M - 1. Complex ones stand
@@ -32,6 +34,16 @@ record StateMatrixInit(ComposedConfig config) {
         };
     }
 
+    /** Values of S4's P, √2 of which are its B: real and imaginary parts in turn, channel by channel. */
+    DoubleSupplier lowRank() {
+        List<Complex> p = Hippo.normalForm(config.dState()).p();
+        int[] next = {0};
+        return () -> {
+            int at = next[0]++ % config.dState();
+            return at % 2 == 0 ? p.get(at / 2).re() : p.get(at / 2).im();
+        };
+    }
+
     /** Values of A_imag, channel by channel. */
     DoubleSupplier frequencies() {
         int modes = config.modes();
@@ -40,7 +52,10 @@ record StateMatrixInit(ComposedConfig config) {
         return switch (config.aInit()) {
             case "lin" -> () -> Math.PI * (next[0]++ % modes);
             case "inv" -> () -> n / Math.PI * (n / (2 * (next[0]++ % modes) + 1) - 1);
-            default -> throw new UserError("a_init legs cannot be computed yet");
+            default -> {
+                List<Complex> legs = Hippo.normalForm(config.dState()).lambda();
+                yield () -> legs.get(next[0]++ % modes).im();
+            }
         };
     }
 }

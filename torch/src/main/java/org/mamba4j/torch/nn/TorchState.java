@@ -168,6 +168,11 @@ final class TorchState implements State, Carry {
     }
 
     @Override
+    public String weights() {
+        return fingerprint;
+    }
+
+    @Override
     public long sizeInBytes() {
         return config.stateBytes(tokensSeen);
     }

@@ -172,7 +172,10 @@ class FamiliesTest {
                         .rescalePrenormResidual(false)
                         .build(),
                 plain.toBuilder().aInit("random").normEpsilon(0.1).build(),
+                plain.toBuilder().innerLayer("s4").kernelLength(64).build(),
+                mamba.toBuilder().innerLayer("s4").kernelLength(9).dState(4).build(),
                 plain.toBuilder().innerLayer("s4d").build(),
+                plain.toBuilder().innerLayer("s4d").aInit("legs").build(),
                 plain.toBuilder()
                         .innerLayer("s4d")
                         .aInit("real")

@@ -1,7 +1,14 @@
 package org.mamba4j.torch.nn;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.ssm.Complex;
+import org.mamba4j.ssm.ContinuousSystem;
+import org.mamba4j.ssm.DiscreteSystem;
+import org.mamba4j.ssm.Discretisation;
+import org.mamba4j.ssm.Matrix;
 
 /** A composed model computed token by token, number by number, in float64, straight from the papers' equations. */
 record PlainComposed(PlainFamilies plain, ComposedConfig c) {
@@ -25,7 +32,11 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
     }
 
     private double[][] mixer(String name, double[][] x) {
-        Inner inner = u -> c.innerLayer().equals("s6") ? s6(name, u) : s4d(name + "ssm.", u);
+        Inner inner = u -> switch (c.innerLayer()) {
+            case "s6" -> s6(name, u);
+            case "s4" -> s4(name + "ssm.", u);
+            default -> s4d(name + "ssm.", u);
+        };
         return switch (c.block()) {
             case "plain" -> plainBlock(name, inner, x);
             case "mamba" -> mambaBlock(name, inner, x);
@@ -158,6 +169,48 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
             }
         }
         return y;
+    }
+
+    /** By a dense system in each channel. */
+    private double[][] s4(String name, double[][] u) {
+        double[][] y = new double[u.length][c.dInner()];
+        for (int i = 0; i < c.dInner(); i++) {
+            ContinuousSystem stored = ContinuousSystem.ofConjugatePairs(
+                    lambda(name, i), numbers(name + "P", i), numbers(name + "B", i), numbers(name + "C", i), 0);
+            DiscreteSystem discrete =
+                    Discretisation.BILINEAR.of(stored, Math.exp(plain.weight(name + "log_dt")[i]));
+            Matrix remaining =
+                    Matrix.identity(c.dState()).plus(-1, discrete.a().power(c.kernelLength()));
+            Matrix read = remaining.transpose().solve(stored.c().transpose()).transpose();
+            double[] channel = new double[u.length];
+            for (int t = 0; t < u.length; t++) {
+                channel[t] = u[t][i];
+            }
+            double[] out = new DiscreteSystem(discrete.a(), discrete.b(), read, plain.weight(name + "D")[i])
+                    .apply(channel);
+            for (int t = 0; t < u.length; t++) {
+                y[t][i] = out[t];
+            }
+        }
+        return y;
+    }
+
+    private List<Complex> lambda(String name, int channel) {
+        List<Complex> all = new ArrayList<>();
+        for (int m = 0; m < c.modes(); m++) {
+            int at = channel * c.modes() + m;
+            all.add(new Complex(-Math.exp(plain.weight(name + "A_log")[at]), plain.weight(name + "A_imag")[at]));
+        }
+        return all;
+    }
+
+    private List<Complex> numbers(String name, int channel) {
+        List<Complex> all = new ArrayList<>();
+        for (int m = 0; m < c.modes(); m++) {
+            int at = channel * c.dState() + 2 * m;
+            all.add(new Complex(plain.weight(name)[at], plain.weight(name)[at + 1]));
+        }
+        return all;
     }
 
     private static double[] scaled(double[] z, double by) {
