@@ -24,8 +24,9 @@ public record ContinuousSystem(Matrix a, Matrix b, Matrix c, double d) {
     public ContinuousSystem {
         int n = a.rows();
         if (a.columns() != n || b.rows() != n || b.columns() != 1 || c.rows() != 1 || c.columns() != n) {
-            throw new IllegalArgumentException("A (" + a.rows() + ", " + a.columns() + "), B (" + b.rows() + ", "
-                    + b.columns() + "), C (" + c.rows() + ", " + c.columns() + ") are no system of one input and output");
+            throw new IllegalArgumentException(
+                    "A (" + a.rows() + ", " + a.columns() + "), B (" + b.rows() + ", " + b.columns() + "), C ("
+                            + c.rows() + ", " + c.columns() + ") are no system of one input and output");
         }
     }
 

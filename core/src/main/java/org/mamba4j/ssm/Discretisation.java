@@ -27,8 +27,8 @@ public enum Discretisation {
         public DiscreteSystem of(ContinuousSystem system, double step) {
             // One exponential gives both, for singular A too: exp(Δ [A B; 0 0]) = [Ā B̄; 0 1].
             int n = system.a().rows();
-            Matrix both = Matrix.of(n + 1, n + 1, (i, j) -> entry(system, step, i, j))
-                    .exp();
+            Matrix both =
+                    Matrix.of(n + 1, n + 1, (i, j) -> entry(system, step, i, j)).exp();
             return discrete(system, both.part(0, n, 0, n), both.part(0, n, n, n + 1));
         }
 
@@ -102,8 +102,7 @@ public enum Discretisation {
     EXPONENTIAL_EULER {
         @Override
         public DiscreteSystem of(ContinuousSystem system, double step) {
-            return discrete(
-                    system, system.a().times(step).exp(), system.b().times(step));
+            return discrete(system, system.a().times(step).exp(), system.b().times(step));
         }
 
         @Override

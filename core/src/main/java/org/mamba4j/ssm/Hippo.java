@@ -76,7 +76,8 @@ public final class Hippo {
             List<Complex> vector = new ArrayList<>();
             Complex projected = Complex.ZERO;
             for (int i = 0; i < n; i++) {
-                Complex entry = new Complex(eigen.vectors().get(i, column), eigen.vectors().get(n + i, column));
+                Complex entry = new Complex(
+                        eigen.vectors().get(i, column), eigen.vectors().get(n + i, column));
                 vector.add(entry);
                 projected = projected.plus(entry.conjugate().times(rank[i]));
             }

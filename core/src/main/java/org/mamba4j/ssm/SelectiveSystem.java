@@ -25,8 +25,7 @@ import java.util.function.DoubleUnaryOperator;
  * @param c C(n) of an input
  * @param rule how a step is made of Δ
  */
-public record SelectiveSystem(
-        List<Complex> a, DoubleUnaryOperator step, Selection b, Selection c, Discretisation rule)
+public record SelectiveSystem(List<Complex> a, DoubleUnaryOperator step, Selection b, Selection c, Discretisation rule)
         implements SequenceMap {
     /** What is computed from a token for each number of state. */
     @FunctionalInterface

@@ -28,8 +28,8 @@ class MatrixTest {
     void anExponentialOfARotationAndADecay(double size) {
         Matrix turn = Matrix.of(2, 2, (i, j) -> i == j ? -0.1 * size : i < j ? -size : size);
         double decay = Math.exp(-0.1 * size);
-        Matrix expected = Matrix.of(
-                2, 2, (i, j) -> decay * (i == j ? Math.cos(size) : i < j ? -Math.sin(size) : Math.sin(size)));
+        Matrix expected =
+                Matrix.of(2, 2, (i, j) -> decay * (i == j ? Math.cos(size) : i < j ? -Math.sin(size) : Math.sin(size)));
         assertEqual(turn.exp(), expected, 1e-13);
     }
 
@@ -37,7 +37,7 @@ class MatrixTest {
     void exponentials() {
         assertThat(Matrix.of(3, 3, (i, j) -> 0).exp()).isEqualTo(Matrix.identity(3));
         Matrix nilpotent = Matrix.of(3, 3, (i, j) -> j == i + 1 ? 2 : 0);
-        assertEqual(nilpotent.exp(), Matrix.of(3, 3, (i, j) -> j < i ? 0 : j == i ? 1 : j == i + 1 ? 2 : 2), 1e-15);
+        assertEqual(nilpotent.exp(), Matrix.of(3, 3, (i, j) -> j < i ? 0 : j == i ? 1 : 2), 1e-15);
         Matrix any = random(6, 6, 1);
         assertEqual(any.exp().times(any.times(-1).exp()), Matrix.identity(6), 1e-11);
         assertEqual(any.times(2).exp(), any.exp().times(any.exp()), 1e-12);
@@ -118,12 +118,9 @@ class MatrixTest {
     void hippo() {
         assertThat(Hippo.a(3).values())
                 .containsExactly(
-                        new double[] {
-                            -1, 0, 0, -Math.sqrt(3), -2, 0, -Math.sqrt(5), -Math.sqrt(15), -3
-                        },
+                        new double[] {-1, 0, 0, -Math.sqrt(3), -2, 0, -Math.sqrt(5), -Math.sqrt(15), -3},
                         within(1e-15));
-        assertThat(Hippo.b(3).values())
-                .containsExactly(new double[] {1, Math.sqrt(3), Math.sqrt(5)}, within(1e-15));
+        assertThat(Hippo.b(3).values()).containsExactly(new double[] {1, Math.sqrt(3), Math.sqrt(5)}, within(1e-15));
         assertThatThrownBy(() -> Hippo.normalForm(5))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("must be even");

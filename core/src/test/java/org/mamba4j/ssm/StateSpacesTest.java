@@ -55,7 +55,8 @@ class StateSpacesTest {
     }
 
     /** Output at the end of each step, the system solved in {@code parts} steps of Runge and Kutta for each. */
-    private static double[] integrate(ContinuousSystem system, DoubleUnaryOperator u, double step, int steps, int parts) {
+    private static double[] integrate(
+            ContinuousSystem system, DoubleUnaryOperator u, double step, int steps, int parts) {
         Matrix x = system.b().times(0.0);
         double[] y = new double[steps];
         double h = step / parts;
@@ -105,14 +106,21 @@ class StateSpacesTest {
         double[] u = numbers(40);
         double step = 0.3;
         double[] solved = integrate(system, t -> u[Math.min(39, (int) (t / step))], step, 40, 200);
-        assertEqual("zero-order hold", Discretisation.ZERO_ORDER_HOLD.of(system, step).apply(u), solved);
+        assertEqual(
+                "zero-order hold",
+                Discretisation.ZERO_ORDER_HOLD.of(system, step).apply(u),
+                solved);
     }
 
     /** How the error at a time falls when steps are halved: by 2 to the power of the order. */
     @Test
     void rulesHaveTheirOrders() {
         ContinuousSystem system = ContinuousSystem.ofConjugatePairs(
-                List.of(new Complex(-0.5, 2)), List.of(new Complex(0.2, 0)), List.of(Complex.ONE), List.of(Complex.ONE), 0);
+                List.of(new Complex(-0.5, 2)),
+                List.of(new Complex(0.2, 0)),
+                List.of(Complex.ONE),
+                List.of(Complex.ONE),
+                0);
         double end = 4;
         double exact = integrate(system, Math::cos, end, 1, 20_000)[0];
         for (Discretisation rule : Discretisation.values()) {
@@ -138,8 +146,14 @@ class StateSpacesTest {
     @Test
     void bilinearDecaysToSecondOrder() {
         Complex a = new Complex(-0.4, 2);
-        double coarse = a.times(0.02).exp().minus(Discretisation.BILINEAR.of(a, 0.02).decay()).abs();
-        double fine = a.times(0.01).exp().minus(Discretisation.BILINEAR.of(a, 0.01).decay()).abs();
+        double coarse = a.times(0.02)
+                .exp()
+                .minus(Discretisation.BILINEAR.of(a, 0.02).decay())
+                .abs();
+        double fine = a.times(0.01)
+                .exp()
+                .minus(Discretisation.BILINEAR.of(a, 0.01).decay())
+                .abs();
         assertThat(coarse / fine).isBetween(7.5, 8.5); // of one step: third order
     }
 
@@ -176,8 +190,7 @@ class StateSpacesTest {
 
     @Test
     void aZeroOrderHoldOfASystemThatOnlySums() {
-        ContinuousSystem sum = new ContinuousSystem(
-                Matrix.column(0), Matrix.column(1), Matrix.row(1), 0);
+        ContinuousSystem sum = new ContinuousSystem(Matrix.column(0), Matrix.column(1), Matrix.row(1), 0);
         double[] y = Discretisation.ZERO_ORDER_HOLD.of(sum, 0.5).apply(new double[] {1, 2, 3});
         assertThat(y).containsExactly(new double[] {0.5, 1.5, 3}, within(1e-12));
     }
@@ -253,10 +266,10 @@ class StateSpacesTest {
     @Test
     void aGateThatIsNearlyClosedIsTheSameUnderBothRules() {
         double[] u = numbers(100);
-        double[] one = SelectiveSystem.gate(1, -12, Discretisation.ZERO_ORDER_HOLD)
-                .apply(u);
-        double[] other = SelectiveSystem.gate(1, -12, Discretisation.EXPONENTIAL_EULER)
-                .apply(u);
+        double[] one =
+                SelectiveSystem.gate(1, -12, Discretisation.ZERO_ORDER_HOLD).apply(u);
+        double[] other =
+                SelectiveSystem.gate(1, -12, Discretisation.EXPONENTIAL_EULER).apply(u);
         for (int t = 0; t < u.length; t++) {
             assertThat(other[t]).isCloseTo(one[t], within(1e-8));
         }

@@ -2,6 +2,7 @@ package org.mamba4j.torch.nn;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -25,6 +26,8 @@ import org.mamba4j.torch.Torch;
 public final class BatchReading {
     private static final int TOKENS_AT_ONCE = 1 << 14;
     private static final int TOKENS_AT_ONCE_ON_A_GPU = 1 << 20;
+
+    private static final AtomicLong READINGS = new AtomicLong();
 
     private final LanguageNetwork network;
     private final int tokensAtOnce;
@@ -128,6 +131,7 @@ public final class BatchReading {
         private final Map<String, Tensor> pending = new HashMap<>();
         private Map<Integer, LayerNotes> notes = new HashMap<>();
         private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
+        private final String weights = "reading " + READINGS.incrementAndGet(); // they do not change meanwhile
         private long tokensSeen;
 
         private static String name(int layer, String part) {
@@ -169,6 +173,11 @@ public final class BatchReading {
         @Override
         public long tokensSeen() {
             return tokensSeen;
+        }
+
+        @Override
+        public String weights() {
+            return weights;
         }
 
         void commit(int count) {

@@ -3,6 +3,7 @@ package org.mamba4j.torch.nn;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.mamba4j.torch.ComplexTensors;
 
 /**
  * Discrete systems with a diagonal Ā, one per channel, in libtorch's operations: their kernels and {@link

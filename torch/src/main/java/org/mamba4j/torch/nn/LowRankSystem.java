@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.torch.ComplexTensors;
 
 /**
  * Systems with A = Λ - P P*, diagonal plus low rank, one per channel, by the bilinear rule, in libtorch's operations, float32
@@ -83,15 +84,15 @@ record LowRankSystem(Tensor step, Tensor lambda, Tensor p, Tensor b, Tensor c, l
 
     private Nodes nodes() {
         Tensor half = torch.arange(
-                        new Scalar(length / 2 + 1),
-                        torch.real(lambda.detach()).options())
+                        new Scalar(length / 2 + 1), torch.real(lambda.detach()).options())
                 .mul(new Scalar(Math.PI / length)); // (F): half the angle of z = exp(-iθ)
         Tensor sine = half.sin();
         Tensor cosine = half.cos();
         Tensor both = sine.mul(cosine); // sin(θ) / 2; and 1 - cos(θ) = 2 sin²(θ / 2), without cancellation
         Scalar two = new Scalar(2.0);
         return new Nodes(
-                ComplexTensors.of(sine.mul(sine).mul(two), both.mul(two)), ComplexTensors.of(cosine.mul(cosine), both.neg()));
+                ComplexTensors.of(sine.mul(sine).mul(two), both.mul(two)),
+                ComplexTensors.of(cosine.mul(cosine), both.neg()));
     }
 
     /**
@@ -111,7 +112,8 @@ record LowRankSystem(Tensor step, Tensor lambda, Tensor p, Tensor b, Tensor c, l
         Tensor half = a.mul(dt).mul(new Scalar(0.5)); // (D, N, N)
         Tensor identity = identity(a);
         Tensor decay = torch.linalg_solve(identity.sub(half), identity.add(half)); // (D, N, N)
-        Tensor input = torch.linalg_solve(identity.sub(half), exact(b).unsqueeze(2).mul(dt)); // (D, N, 1)
+        Tensor input =
+                torch.linalg_solve(identity.sub(half), exact(b).unsqueeze(2).mul(dt)); // (D, N, 1)
         Tensor stored = exact(c).mul(conjugation(a)).mul(new Scalar(2.0)).unsqueeze(1); // (D, 1, N)
         Tensor remaining = identity.sub(torch.linalg_matrix_power(decay, length)); // 1 - Āᴸ
         Tensor output = torch.linalg_solve(remaining, stored, false); // x · remaining = stored
@@ -121,12 +123,10 @@ record LowRankSystem(Tensor step, Tensor lambda, Tensor p, Tensor b, Tensor c, l
     /** C̃ of systems whose C is what this record has in its place: (D, N), float64. */
     Tensor stored() {
         Dense dense = dense();
-        Tensor output = exact(c).mul(conjugation(dense.a())).mul(new Scalar(2.0)).unsqueeze(1); // (D, 1, N)
+        Tensor output =
+                exact(c).mul(conjugation(dense.a())).mul(new Scalar(2.0)).unsqueeze(1); // (D, 1, N)
         Tensor remaining = identity(dense.a()).sub(torch.linalg_matrix_power(dense.a(), length));
-        return output.matmul(remaining)
-                .squeeze(1)
-                .mul(conjugation(dense.a()))
-                .mul(new Scalar(0.5));
+        return output.matmul(remaining).squeeze(1).mul(conjugation(dense.a())).mul(new Scalar(0.5));
     }
 
     private static Tensor identity(Tensor like) {
@@ -151,10 +151,9 @@ record LowRankSystem(Tensor step, Tensor lambda, Tensor p, Tensor b, Tensor c, l
         Tensor none = turn.mul(new Scalar(0.0));
         long n = 2 * rate.size(1);
         Tensor diagonal = torch.stack(new TensorVector(rate, rate), 2).flatten(1, 2); // (D, N)
-        Tensor beside = torch.stack(new TensorVector(turn, none), 2).flatten(1, 2).narrow(1, 0, n - 1); // (D, N - 1)
-        return diagonal.diag_embed(0, -2, -1)
-                .sub(beside.diag_embed(1, -2, -1))
-                .add(beside.diag_embed(-1, -2, -1));
+        Tensor beside =
+                torch.stack(new TensorVector(turn, none), 2).flatten(1, 2).narrow(1, 0, n - 1); // (D, N - 1)
+        return diagonal.diag_embed(0, -2, -1).sub(beside.diag_embed(1, -2, -1)).add(beside.diag_embed(-1, -2, -1));
     }
 
     /** Of pieces of at most {@code size} steps, in the type of the parameters. */

@@ -4,6 +4,7 @@ import java.util.List;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -26,13 +27,8 @@ final class S4Layer extends LinearLayer {
      * @param weights as {@link Carry#weights} has them
      */
     private record Kept(String weights, LowRankSystem.Pieces pieces) {
-        static final Kept NOTHING = new Kept(
-                "",
-                new LowRankSystem.Pieces(
-                        Tensors.absent(),
-                        Tensors.absent(),
-                        Tensors.absent(),
-                        List.of()));
+        static final Kept NOTHING =
+                new Kept("", new LowRankSystem.Pieces(Tensors.absent(), Tensors.absent(), Tensors.absent(), List.of()));
 
         void close() {
             pieces.tensors().stream().filter(Tensor::defined).forEach(Tensor::close);

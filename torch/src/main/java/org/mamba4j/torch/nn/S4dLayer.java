@@ -1,6 +1,7 @@
 package org.mamba4j.torch.nn;
 
 import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.torch.ComplexTensors;
 
 /**
  * S4D [1]: a {@link LinearLayer} whose A is diagonal, B = 1, discretised by zero-order hold or the bilinear rule.

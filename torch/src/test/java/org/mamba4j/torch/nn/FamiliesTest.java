@@ -172,6 +172,11 @@ class FamiliesTest {
                         .rescalePrenormResidual(false)
                         .build(),
                 plain.toBuilder().aInit("random").normEpsilon(0.1).build(),
+                mamba.toBuilder().aInit("lin").build(),
+                plain.toBuilder().aInit("inv").selective("delta").build(),
+                mamba.toBuilder().selective("delta-b").expand(1).build(),
+                mamba.toBuilder().selective("c").expand(1).build(),
+                plain.toBuilder().selective("none").build(),
                 plain.toBuilder().innerLayer("s4").kernelLength(64).build(),
                 mamba.toBuilder().innerLayer("s4").kernelLength(9).dState(4).build(),
                 plain.toBuilder().innerLayer("s4d").build(),

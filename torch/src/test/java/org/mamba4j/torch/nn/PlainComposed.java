@@ -177,17 +177,15 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
         for (int i = 0; i < c.dInner(); i++) {
             ContinuousSystem stored = ContinuousSystem.ofConjugatePairs(
                     lambda(name, i), numbers(name + "P", i), numbers(name + "B", i), numbers(name + "C", i), 0);
-            DiscreteSystem discrete =
-                    Discretisation.BILINEAR.of(stored, Math.exp(plain.weight(name + "log_dt")[i]));
-            Matrix remaining =
-                    Matrix.identity(c.dState()).plus(-1, discrete.a().power(c.kernelLength()));
+            DiscreteSystem discrete = Discretisation.BILINEAR.of(stored, Math.exp(plain.weight(name + "log_dt")[i]));
+            Matrix remaining = Matrix.identity(c.dState()).plus(-1, discrete.a().power(c.kernelLength()));
             Matrix read = remaining.transpose().solve(stored.c().transpose()).transpose();
             double[] channel = new double[u.length];
             for (int t = 0; t < u.length; t++) {
                 channel[t] = u[t][i];
             }
-            double[] out = new DiscreteSystem(discrete.a(), discrete.b(), read, plain.weight(name + "D")[i])
-                    .apply(channel);
+            double[] out =
+                    new DiscreteSystem(discrete.a(), discrete.b(), read, plain.weight(name + "D")[i]).apply(channel);
             for (int t = 0; t < u.length; t++) {
                 y[t][i] = out[t];
             }

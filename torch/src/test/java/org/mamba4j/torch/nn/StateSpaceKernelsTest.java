@@ -22,6 +22,7 @@ import org.mamba4j.ssm.DiscreteSystem;
 import org.mamba4j.ssm.Discretisation;
 import org.mamba4j.ssm.Hippo;
 import org.mamba4j.ssm.Matrix;
+import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -39,14 +40,18 @@ class StateSpaceKernelsTest {
 
     /** Systems of several channels, as numbers. */
     private record Systems(
-            double[] steps, List<List<Complex>> lambda, List<List<Complex>> p, List<List<Complex>> b, List<List<Complex>> c) {
+            List<Double> steps,
+            List<List<Complex>> lambda,
+            List<List<Complex>> p,
+            List<List<Complex>> b,
+            List<List<Complex>> c) {
         ContinuousSystem continuous(int channel) {
             return ContinuousSystem.ofConjugatePairs(
                     lambda.get(channel), p.get(channel), b.get(channel), c.get(channel), 0);
         }
 
         DiscreteSystem discrete(int channel, Discretisation rule) {
-            return rule.of(continuous(channel), steps[channel]);
+            return rule.of(continuous(channel), steps.get(channel));
         }
     }
 
@@ -65,6 +70,10 @@ class StateSpaceKernelsTest {
                 tensor(parts, values.size(), 2L * values.getFirst().size()));
     }
 
+    private static Tensor numbers(List<Double> values) {
+        return tensor(values.stream().mapToDouble(Double::doubleValue).toArray(), values.size());
+    }
+
     private static double[] values(Tensor tensor) {
         Tensor packed = tensor.detach().cpu().contiguous();
         return Tensors.segment(packed).toArray(ValueLayout.JAVA_DOUBLE);
@@ -78,10 +87,11 @@ class StateSpaceKernelsTest {
         return all;
     }
 
-    private double[] steps(double least, double greatest) {
+    private List<Double> steps(double least, double greatest) {
         return random.doubles(CHANNELS, Math.log(least), Math.log(greatest))
                 .map(Math::exp)
-                .toArray();
+                .boxed()
+                .toList();
     }
 
     private Systems hippo(int n, double least, double greatest) {
@@ -90,12 +100,7 @@ class StateSpaceKernelsTest {
         for (int i = 0; i < CHANNELS; i++) {
             c.add(normal(n / 2));
         }
-        return new Systems(
-                steps(least, greatest),
-                repeat(form.lambda()),
-                repeat(form.p()),
-                repeat(form.b()),
-                c);
+        return new Systems(steps(least, greatest), repeat(form.lambda()), repeat(form.p()), repeat(form.b()), c);
     }
 
     private Systems diagonal(int n) {
@@ -127,14 +132,13 @@ class StateSpaceKernelsTest {
     }
 
     private static DiagonalSystem diagonal(Systems systems, boolean bilinear) {
-        return DiagonalSystem.of(
-                tensor(systems.steps(), CHANNELS), complex(systems.lambda()), complex(systems.c()), bilinear);
+        return DiagonalSystem.of(numbers(systems.steps()), complex(systems.lambda()), complex(systems.c()), bilinear);
     }
 
     /** C̃ is made from C as when a model is made. */
     private static LowRankSystem lowRank(Systems systems, int length) {
         LowRankSystem drawn = new LowRankSystem(
-                tensor(systems.steps(), CHANNELS),
+                numbers(systems.steps()),
                 complex(systems.lambda()),
                 complex(systems.p()),
                 complex(systems.b()),
@@ -162,8 +166,7 @@ class StateSpaceKernelsTest {
     void kernelsOfS4dAreThoseOfDenseSystems(int length) {
         Systems systems = diagonal(16);
         TensorScope.run(() -> {
-            assertKernel(
-                    diagonal(systems, false).kernel(length), systems, Discretisation.ZERO_ORDER_HOLD, length);
+            assertKernel(diagonal(systems, false).kernel(length), systems, Discretisation.ZERO_ORDER_HOLD, length);
             assertKernel(diagonal(systems, true).kernel(length), systems, Discretisation.BILINEAR, length);
         });
     }
@@ -172,8 +175,8 @@ class StateSpaceKernelsTest {
     @ValueSource(ints = {1, 2, 7, 64, 101, 1024})
     void kernelsOfS4AreThoseOfDenseSystems(int length) {
         Systems systems = hippo(length == 1024 ? 64 : 16, 0.01, 0.1);
-        TensorScope.run(() ->
-                assertKernel(lowRank(systems, length).kernel(), systems, Discretisation.BILINEAR, length));
+        TensorScope.run(
+                () -> assertKernel(lowRank(systems, length).kernel(), systems, Discretisation.BILINEAR, length));
     }
 
     /** A real diagonal A, whose bilinear steps turn negative where they are long. */
@@ -209,7 +212,7 @@ class StateSpaceKernelsTest {
     /** Inputs by convolution with the kernel, piece by piece from state to state, and by the dense recurrence. */
     private void assertViews(Tensor kernel, LinearLayer.Response response, Systems systems, Discretisation rule) {
         int length = 40;
-        double[] u = random.doubles(BATCH * CHANNELS * length, -1, 1).toArray(); // (B, D, L)
+        double[] u = random.doubles((long) BATCH * CHANNELS * length, -1, 1).toArray(); // (B, D, L)
         Tensor inputs = tensor(u, BATCH, CHANNELS, length);
         double[] convolved = values(FftConvolution.causal(inputs, kernel));
         Tensor state = inputs.narrow(2, 0, 1).mul(new Scalar(0.0)).expand(BATCH, CHANNELS, 16); // (B, D, N)
@@ -229,7 +232,9 @@ class StateSpaceKernelsTest {
                     piece += t == ends[piece + 1] ? 1 : 0;
                     int steps = ends[piece + 1] - ends[piece];
                     double inPiece = pieces.get(piece)[(n * steps + t - ends[piece]) * CHANNELS + i];
-                    assertThat(convolved[at + t]).as("seed %d, %d", seed, t).isCloseTo(expected[t], Offset.offset(1e-8));
+                    assertThat(convolved[at + t])
+                            .as("seed %d, %d", seed, t)
+                            .isCloseTo(expected[t], Offset.offset(1e-8));
                     assertThat(inPiece).as("seed %d, %d", seed, t).isCloseTo(expected[t], Offset.offset(1e-8));
                 }
             }
@@ -263,7 +268,7 @@ class StateSpaceKernelsTest {
     /** In small steps Δ a kernel is Δ times the impulse response, here of the middle of each step, solved by Runge and Kutta. */
     @Test
     void kernelsAreIntegralsOfTheContinuousSystem() {
-        Systems systems = hippo(8, 1e-3, 2e-3);
+        Systems systems = hippo(8, 1e-4, 2e-4);
         Systems withoutRank = new Systems(
                 systems.steps(),
                 systems.lambda(),
@@ -285,13 +290,13 @@ class StateSpaceKernelsTest {
         double[] actual = values(kernel);
         for (int i = 0; i < CHANNELS; i++) {
             ContinuousSystem system = systems.continuous(i);
-            double step = systems.steps()[i];
+            double step = systems.steps().get(i);
             Matrix x = runge(system.a(), system.b(), step / 2);
             for (int l = 0; l < length; l++) {
                 double response = system.c().times(x).get(0, 0);
                 assertThat(actual[i * length + l] / step)
                         .as("seed %d, channel %d, l = %d", seed, i, l)
-                        .isCloseTo(response, Offset.offset(3e-3));
+                        .isCloseTo(response, Offset.offset(3e-4));
                 x = runge(system.a(), x, step);
             }
         }
