@@ -14,6 +14,9 @@ final class Attention implements IntConsumer {
     /** Rows of a task. */
     private static final int ROWS = 16;
 
+    private static final StepFrame.Loop[] PRODUCTS = {Attention::products};
+    private static final StepFrame.Loop[] SUM = {Attention::sum};
+
     private Rows q = Rows.ABSENT;
     private List<NoteTable> tables = List.of();
     private float scale;
@@ -41,33 +44,33 @@ final class Attention implements IntConsumer {
         long vectors = Lanes.blocks(notes + 1);
         Scratch scratch = Scratch.ofThread(vectors);
         StepFrame f = StepFrame.ofThread();
-        f.count = notes + 1;
         f.x = scratch.take(vectors);
         int end = Math.min(q.length(), (task + 1) * ROWS);
         for (int t = task * ROWS; t < end; t++) {
             weigh(f, ScanLayout.address(q, 0, t, 0));
+            f.count = notes + 1;
             f.run(StepFrame.EXP);
             float total = 0;
             for (int j = 0; j <= notes; j++) {
                 total += get(f.x + 4L * j);
             }
-            collect(f.x, total, ScanLayout.address(read, 0, t, 0));
+            collect(f, total, ScanLayout.address(read, 0, t, 0));
             put(ScanLayout.address(missed, 0, t, 0), get(f.x + 4L * notes) / total);
         }
     }
 
     /** Logits, that of nothing last, less the greatest. */
     private void weigh(StepFrame f, long query) {
-        int width = q.channels();
         float greatest = nothing;
         int at = 0;
         for (int i = 0; i < tables.size(); i++) {
             NoteTable table = tables.get(i);
-            long summaries = ScanLayout.address(table.summaries(), 0, 0, 0);
-            long stride = ScanLayout.stride(table.summaries());
+            show(f, table, f.x + 4L * at);
+            f.b = query;
+            f.run(PRODUCTS);
             long biases = ScanLayout.address(table.biases(), 0, 0, 0);
             for (int j = 0; j < table.count(); j++) {
-                float logit = scale * DotLoops.one(summaries + j * stride, query, width) + get(biases + 4L * j);
+                float logit = scale * get(f.x + 4L * at) + get(biases + 4L * j);
                 greatest = Math.max(greatest, logit);
                 put(f.x + 4L * at, logit);
                 at++;
@@ -79,18 +82,40 @@ final class Attention implements IntConsumer {
         }
     }
 
-    private void collect(long weights, float total, long to) {
-        int width = q.channels();
-        Lanes.clear(to, width);
+    /** The sum of all notes, each times its share. */
+    private void collect(StepFrame f, float total, long to) {
+        Lanes.clear(to, q.channels());
         int at = 0;
         for (int i = 0; i < tables.size(); i++) {
             NoteTable table = tables.get(i);
-            long summaries = ScanLayout.address(table.summaries(), 0, 0, 0);
-            long stride = ScanLayout.stride(table.summaries());
+            show(f, table, to);
+            f.input = f.x + 4L * at;
             for (int j = 0; j < table.count(); j++) {
-                DenseLoops.addScaled(get(weights + 4L * at) / total, summaries + j * stride, width, to);
-                at++;
+                put(f.input + 4L * j, get(f.input + 4L * j) / total);
             }
+            f.run(SUM);
+            at += table.count();
+        }
+    }
+
+    /** Makes a table's notes the frame's matrix. */
+    private void show(StepFrame f, NoteTable table, long to) {
+        f.a = ScanLayout.address(table.summaries(), 0, 0, 0);
+        f.stride = ScanLayout.stride(table.summaries());
+        f.count = table.count();
+        f.states = q.channels();
+        f.y = to;
+    }
+
+    private static void products(StepFrame f) {
+        for (int j = 0; j < f.count; j++) {
+            put(f.y + 4L * j, DotLoops.one(f.a + j * f.stride, f.b, f.states));
+        }
+    }
+
+    private static void sum(StepFrame f) {
+        for (int j = 0; j < f.count; j++) {
+            DenseLoops.addScaled(get(f.input + 4L * j), f.a + j * f.stride, f.states, f.y);
         }
     }
 }

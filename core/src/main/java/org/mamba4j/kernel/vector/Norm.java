@@ -9,6 +9,9 @@ final class Norm implements IntConsumer {
     /** Rows per task: some ten microseconds of work. */
     private static final int ROWS = 32;
 
+    /** y = norm(x += input) · a, of count numbers; input is 0 if there is nothing to add. */
+    static final StepFrame.Loop[] VECTORS = {Norm::vectors};
+
     private long x;
     private long xStride;
     private long added;
@@ -42,23 +45,29 @@ final class Norm implements IntConsumer {
     public void accept(int task) {
         int end = Math.min(length, (task + 1) * ROWS);
         boolean cold = WarmUp.STEP.isCold();
+        StepFrame f = StepFrame.ofThread();
+        f.count = columns;
+        f.a = weight;
+        f.epsilon = epsilon;
         for (int t = task * ROWS; t < end; t++) {
-            long from = added == 0 ? 0 : added + t * addedStride;
+            f.x = x + t * xStride;
+            f.input = added == 0 ? 0 : added + t * addedStride;
+            f.y = y + t * yStride;
             if (cold) {
-                ScalarLoops.norm(x + t * xStride, from, weight, epsilon, columns, y + t * yStride);
+                ScalarLoops.norm(f.x, f.input, weight, epsilon, columns, f.y);
             } else {
-                vectors(x + t * xStride, from, weight, epsilon, columns, y + t * yStride);
+                f.run(VECTORS);
             }
         }
     }
 
-    /** One row; {@code added} is 0 if there is nothing to add. */
-    static void vectors(long x, long added, long weight, float epsilon, int columns, long y) {
-        if (added != 0) {
-            DenseLoops.add(x, added, columns);
+    /** One row. */
+    private static void vectors(StepFrame f) {
+        if (f.input != 0) {
+            DenseLoops.add(f.x, f.input, f.count);
         }
-        double squares = DenseLoops.squares(x, columns);
-        float scale = (float) (1 / Math.sqrt(squares / columns + epsilon));
-        DenseLoops.scale(x, scale, weight, columns, y);
+        double squares = DenseLoops.squares(f.x, f.count);
+        float scale = (float) (1 / Math.sqrt(squares / f.count + f.epsilon));
+        DenseLoops.scale(f.x, scale, f.a, f.count, f.y);
     }
 }

@@ -22,18 +22,38 @@ final class Product implements IntConsumer {
     /** Rows and tokens of a tile. */
     static final int TILE = 4;
 
+    /** Rows whose sums are kept as vectors, in the nearest cache; not less than two chains of a tile need. */
+    private static final int SUMS = 128;
+
     /** Bytes of float32 weights of a task: handing it out costs nothing beside it, and work is shared evenly. */
     private static final int TASK_BYTES = 1 << 18;
 
-    /** Sums of the first and of the second chain of a tile, and what they come to. */
-    private static final Loop[] LOOPS = {Product::firstSums, Product::secondSums, Product::results};
+    /**
+     * Sums of the first and of the second chain of a tile, and what they come to; what sums of rows times one token come to,
+     * the columns that these leave out, and such rows, {@value #ALIKE} times the same.
+     */
+    private static final Loop[] LOOPS = {
+        Product::firstSums,
+        Product::secondSums,
+        Product::results,
+        Product::finish,
+        Product::tail,
+        Product::someRows,
+        Product::someRows,
+        Product::someRows
+    };
 
     private static final int RESULTS = 2;
+    private static final int FINISH = 3;
+    private static final int TAIL = 4;
+    private static final int ROWS = 5;
+    private static final int ALIKE = 3;
 
     private WeightFormat format = WeightFormat.F32;
     private Widening.Loop widening = Widening.of(WeightFormat.F32);
     private RowLoops.Loop rowLoop = RowLoops.of(WeightFormat.F32);
     private int chains = 1;
+    private int calls;
     private long floatStride;
     private long weight;
     private long weightStride;
@@ -50,7 +70,17 @@ final class Product implements IntConsumer {
     /** One of the inner loops, over a product's rows from {@code w} and tokens from {@code token}. */
     @FunctionalInterface
     private interface Loop {
-        void run(Product product, long w, long token, long to);
+        void run(Product product, long w, long token, long to, int count);
+    }
+
+    /**
+     * The one place that runs inner loops. The compiler must inline none of them here: it would go on to inline all of this
+     * into its callers until its budget for one method is spent, in the middle of a loop, whose vectors become objects from
+     * there on. It inlines what it sees called most of the time, so where nothing but rows are called, they are called
+     * by {@value #ALIKE} names in turn.
+     */
+    private void run(int loop, long w, long token, long to, int count) {
+        LOOPS[loop].run(this, w, token, to, count);
     }
 
     /**
@@ -73,6 +103,7 @@ final class Product implements IntConsumer {
     }
 
     private void take(WeightFormat kind, long w, long stride, int count, int width) {
+        calls = (calls + 1) % ALIKE;
         format = kind;
         weight = w;
         weightStride = stride;
@@ -123,7 +154,8 @@ final class Product implements IntConsumer {
         }
         for (int t = 0; t < length; t++) {
             int done = t < wholeTokens ? wholeRows : 0;
-            oneToken(block + done * weightStride, count - done, x + t * xStride, y + t * yStride + 4L * (first + done));
+            long to = y + t * yStride + 4L * (first + done);
+            oneToken(block + done * weightStride, count - done, x + t * xStride, to, calls + first + t);
         }
     }
 
@@ -139,10 +171,14 @@ final class Product implements IntConsumer {
         vectors(w, 0, count);
     }
 
-    private void oneToken(long block, int count, long token, long to) {
-        int each = format == WeightFormat.F32 ? count : 1;
-        for (int row = 0; row < count; row += each) {
-            rowLoop.run(block + row * weightStride, weightStride, token, columns, to + 4L * row, each);
+    private void oneToken(long block, int count, long token, long to, int turn) {
+        for (int row = 0; row < count; row += SUMS) {
+            int some = Math.min(SUMS, count - row);
+            run(ROWS + turn % ALIKE, block + row * weightStride, token, 0, some);
+            run(FINISH, 0, 0, to + 4L * row, some);
+        }
+        if (columns != DenseLoops.whole(columns)) {
+            run(TAIL, block, token, to, count);
         }
     }
 
@@ -151,9 +187,9 @@ final class Product implements IntConsumer {
             for (int row = 0; row < wholeRows; row += TILE) {
                 long w = block + row * floatStride;
                 for (int chain = 0; chain < chains; chain++) {
-                    LOOPS[chain].run(this, w, x + t * xStride, 0);
+                    run(chain, w, x + t * xStride, 0, TILE);
                 }
-                LOOPS[RESULTS].run(this, w, x + t * xStride, to + t * yStride + 4L * row);
+                run(RESULTS, w, x + t * xStride, to + t * yStride + 4L * row, TILE);
             }
         }
     }
@@ -171,19 +207,31 @@ final class Product implements IntConsumer {
         return to;
     }
 
-    private static void firstSums(Product p, long w, long token, long to) {
+    private static void firstSums(Product p, long w, long token, long to, int count) {
         DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, 0, p.chains, sums());
     }
 
-    private static void secondSums(Product p, long w, long token, long to) {
+    private static void secondSums(Product p, long w, long token, long to, int count) {
         DotLoops.tile(w, p.floatStride, token, p.xStride, p.columns, 1, p.chains, sums());
     }
 
-    private static void results(Product p, long w, long token, long to) {
+    private static void results(Product p, long w, long token, long to, int count) {
         DotLoops.finish(sums(), p.chains, w, p.floatStride, token, p.xStride, p.columns, to, p.yStride);
     }
 
+    private static void someRows(Product p, long w, long token, long to, int count) {
+        p.rowLoop.run(w, p.weightStride, token, p.columns, sums(), count);
+    }
+
+    private static void finish(Product p, long w, long token, long to, int count) {
+        RowLoops.finish(sums(), to, count);
+    }
+
+    private static void tail(Product p, long w, long token, long to, int count) {
+        RowLoops.tail(p.format, w, p.weightStride, token, p.columns, to, count);
+    }
+
     private static float[] sums() {
-        return Scratch.ofThread(0).scalars(2 * TILE * TILE * Lanes.COUNT);
+        return Scratch.ofThread(0).scalars(SUMS * Lanes.COUNT);
     }
 }

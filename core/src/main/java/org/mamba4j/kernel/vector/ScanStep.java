@@ -16,7 +16,7 @@ import org.mamba4j.kernel.ScanArguments;
  *
  * <p>For so few it would not pay to bring channels side by side as {@link ScanForward} does, so here lanes are the states
  * of one channel, which lie side by side in memory; only what is done once per channel (softplus, silu) has channels as
- * lanes. Where N does not fill vectors, a channel's states are copied to where zeros follow them.
+ * lanes. Where N does not fill vectors, states are copied to where zeros follow those of a channel.
  */
 final class ScanStep implements IntConsumer {
     /** Steps that are taken one by one. */
@@ -25,8 +25,8 @@ final class ScanStep implements IntConsumer {
     /** Channels of a task. */
     private static final int SLICE = 256;
 
-    private static final StepFrame.Loop[] IN_PLACE = {ScanStep::inPlace};
-    private static final StepFrame.Loop[] PADDED = {ScanStep::padded};
+    private static final StepFrame.Loop[] BIAS = {f -> DenseLoops.add(f.delta, f.input, f.count)};
+    private static final StepFrame.Loop[] RECURRENCE = {ScanStep::channels};
     private static final ThreadLocal<ScanStep> OF_THREAD = ThreadLocal.withInitial(ScanStep::new);
 
     private int length;
@@ -111,13 +111,12 @@ final class ScanStep implements IntConsumer {
     private void take(int t, int first, boolean cold) {
         int count = Math.min(SLICE, channels - first);
         long vectors = Math.ceilDiv(SLICE, Lanes.COUNT);
-        long perChannel = Lanes.blocks(states);
-        Scratch scratch = Scratch.ofThread(4 * vectors + 4 * perChannel);
+        Scratch scratch = Scratch.ofThread(4 * vectors + padding(count, states));
         StepFrame f = StepFrame.ofThread();
         f.count = count;
         f.states = states;
         f.delta = scratch.take(vectors);
-        f.input = scratch.take(vectors);
+        long scaled = scratch.take(vectors);
         f.x = f.delta;
         f.power = scratch.take(vectors);
         long gate = scratch.take(vectors);
@@ -126,12 +125,14 @@ final class ScanStep implements IntConsumer {
         long outputs = y + t * yStride + at;
         Lanes.copy(delta + t * deltaStride + at, f.delta, 4L * count);
         if (bias != 0) {
-            add(f.delta, bias + at, count, cold);
+            f.input = bias + at;
+            addBias(f, cold);
         }
         if (softplus) {
             softplus(f, cold);
         }
-        DenseLoops.multiply(f.delta, inputs, count, f.input);
+        f.input = scaled;
+        DenseLoops.multiply(f.delta, inputs, count, scaled);
         long matrix = at * states;
         f.a = a + matrix;
         f.before = (t == 0 ? state : last) + matrix;
@@ -142,13 +143,7 @@ final class ScanStep implements IntConsumer {
         if (cold) {
             ScalarLoops.recurrence(f);
         } else {
-            if (states % Lanes.COUNT != 0) {
-                f.b = padded(f.b, scratch.take(perChannel));
-                f.c = padded(f.c, scratch.take(perChannel));
-                f.paddedA = padded(f.a, scratch.take(perChannel));
-                f.paddedState = padded(f.before, scratch.take(perChannel));
-            }
-            recurrence(f);
+            recurrence(f, scratch);
         }
         if (skip != 0) {
             DenseLoops.addProducts(skip + at, inputs, count, outputs);
@@ -161,11 +156,11 @@ final class ScanStep implements IntConsumer {
         }
     }
 
-    private static void add(long to, long from, int count, boolean cold) {
+    private static void addBias(StepFrame f, boolean cold) {
         if (cold) {
-            ScalarLoops.add(to, from, count);
+            ScalarLoops.add(f.delta, f.input, f.count);
         } else {
-            DenseLoops.add(to, from, count);
+            f.run(BIAS);
         }
     }
 
@@ -185,19 +180,48 @@ final class ScanStep implements IntConsumer {
         }
     }
 
-    /** The recurrence of all channels of {@code f}, on vectors. */
-    static void recurrence(StepFrame f) {
-        f.run(f.states % Lanes.COUNT == 0 ? IN_PLACE : PADDED);
+    /**
+     * The recurrence of all channels of {@code f}, on vectors.
+     *
+     * @param scratch with room for {@link #padding}
+     */
+    static void recurrence(StepFrame f, Scratch scratch) {
+        if (f.states % Lanes.COUNT == 0) {
+            f.run(RECURRENCE);
+            return;
+        }
+        int states = f.states;
+        long after = f.after;
+        f.b = padded(f.b, 1, states, scratch);
+        f.c = padded(f.c, 1, states, scratch);
+        f.a = padded(f.a, f.count, states, scratch);
+        f.before = padded(f.before, f.count, states, scratch);
+        f.after = f.before;
+        f.states = Lanes.blocks(states) * Lanes.COUNT;
+        f.run(RECURRENCE);
+        Lanes.copy(f.after, 4L * f.states, after, 4L * states, f.count, states);
     }
 
-    /** The N floats at {@code from}, and zeros to the end of a vector. */
-    private long padded(long from, long to) {
-        Lanes.clear(to, (long) Lanes.blocks(states) * Lanes.COUNT);
-        Lanes.copy(from, to, 4L * states);
+    /** Vectors of scratch that {@link #recurrence} needs. */
+    static long padding(int channels, int states) {
+        return states % Lanes.COUNT == 0 ? 0 : (2L + 2L * channels) * Lanes.blocks(states);
+    }
+
+    /** Rows of {@code states} floats at {@code from}, each followed by zeros to the end of a vector. */
+    private static long padded(long from, int rows, int states, Scratch scratch) {
+        int blocks = Lanes.blocks(states);
+        int width = blocks * Lanes.COUNT;
+        long to = scratch.take((long) rows * blocks);
+        Lanes.copy(from, 4L * states, to, 4L * width, rows, states);
+        for (int row = 0; row < rows; row++) {
+            for (int n = states; n < width; n++) {
+                put(to + 4L * (row * width + n), 0);
+            }
+        }
         return to;
     }
 
-    private static void inPlace(StepFrame f) {
+    private static void channels(StepFrame f) {
         int states = f.states;
         for (int i = 0; i < f.count; i++) {
             long offset = 4L * states * i;
@@ -212,23 +236,6 @@ final class ScanStep implements IntConsumer {
                             f.a + offset,
                             f.before + offset,
                             f.after + offset));
-        }
-    }
-
-    private static void padded(StepFrame f) {
-        int states = f.states;
-        long h = f.paddedState;
-        for (int i = 0; i < f.count; i++) {
-            long offset = 4L * states * i;
-            for (int n = 0; n < states; n++) {
-                put(f.paddedA + 4L * n, get(f.a + offset + 4L * n));
-                put(h + 4L * n, get(f.before + offset + 4L * n));
-            }
-            float power = get(f.delta + 4L * i) * VectorMath.LOG2_E;
-            put(f.y + 4L * i, recurrence(states, power, get(f.input + 4L * i), f, f.paddedA, h, h));
-            for (int n = 0; n < states; n++) {
-                put(f.after + offset + 4L * n, get(h + 4L * n));
-            }
         }
     }
 

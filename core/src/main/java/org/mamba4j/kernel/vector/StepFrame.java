@@ -52,16 +52,19 @@ final class StepFrame {
     long before;
     long after;
 
-    /** B and C of the step (N), followed by zeros to the end of a vector. */
+    /** B and C of the step (N). */
     long b;
 
     long c;
 
-    /** A channel's exponents and state, so followed by zeros too, where N does not fill vectors. */
-    long paddedA;
-
-    long paddedState;
+    /** N. */
     int states;
+
+    /** What {@link Norm} adds to the mean square. */
+    float epsilon;
+
+    /** From one row of {@link #a} to the next, in bytes, for {@link Attention}. */
+    long stride;
 
     private StepFrame() {}
 
@@ -69,6 +72,7 @@ final class StepFrame {
         return OF_THREAD.get();
     }
 
+    /** The one place that runs loops: of so many kinds that the compiler inlines none of them, as {@link Product} explains. */
     void run(Loop[] loops) {
         for (Loop loop : loops) {
             loop.run(this);

@@ -215,25 +215,31 @@ final class WarmUp {
 
         StepTrial() {
             frame.states = STATES;
-            frame.count = CHANNELS;
+            frame.epsilon = 1e-5f;
             frame.delta = at(0);
-            frame.input = at(256);
-            frame.a = at(512);
             frame.before = at(1024);
             frame.after = at(1024);
             frame.b = at(2048);
             frame.c = at(2304);
-            frame.y = at(2560);
             frame.power = at(2816);
         }
 
         @Override
         void vector() {
-            Norm.vectors(at(4096), at(8192), at(5120), 1e-5f, COLUMNS + 5, at(6144));
+            frame.count = COLUMNS + 5;
+            frame.x = at(4096);
+            frame.input = at(8192);
+            frame.a = at(5120);
+            frame.y = at(6144);
+            frame.run(Norm.VECTORS);
+            frame.count = CHANNELS;
             frame.x = at(3072);
+            frame.input = at(256);
+            frame.a = at(512);
+            frame.y = at(2560);
             frame.run(StepFrame.SOFTPLUS);
             frame.run(StepFrame.SILU);
-            ScanStep.recurrence(frame);
+            ScanStep.recurrence(frame, Scratch.ofThread(ScanStep.padding(CHANNELS, STATES)));
         }
 
         @Override

@@ -12,7 +12,7 @@ import org.mamba4j.inference.State;
  */
 final class AllocationChild {
     private static final int TOKENS = 5_000;
-    private static final long PATIENCE = 20_000_000_000L;
+    private static final long PATIENCE = 60_000_000_000L;
 
     private AllocationChild() {}
 

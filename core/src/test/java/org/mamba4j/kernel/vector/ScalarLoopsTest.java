@@ -95,7 +95,14 @@ class ScalarLoopsTest {
                 MemorySegment expected = arena.allocate(4L * columns, 4);
                 MemorySegment actual = arena.allocate(4L * columns, 4);
                 for (long from : new long[] {added.address(), 0}) {
-                    Norm.vectors(x.address(), from, weight.address(), 1e-5f, columns, expected.address());
+                    StepFrame f = StepFrame.ofThread();
+                    f.count = columns;
+                    f.x = x.address();
+                    f.input = from;
+                    f.a = weight.address();
+                    f.epsilon = 1e-5f;
+                    f.y = expected.address();
+                    f.run(Norm.VECTORS);
                     ScalarLoops.norm(same.address(), from, weight.address(), 1e-5f, columns, actual.address());
                     assertThat(actual.mismatch(expected)).isEqualTo(-1);
                     assertThat(same.mismatch(x.asSlice(0, 4L * columns))).isEqualTo(-1);
@@ -157,22 +164,12 @@ class ScalarLoopsTest {
                     if (form == 0) {
                         ScalarLoops.recurrence(f);
                     } else {
-                        f.b = zeroAfter(arena, b, states);
-                        f.c = zeroAfter(arena, c, states);
-                        f.paddedA = arena.allocate(4L * states + 256, 64).address();
-                        f.paddedState = arena.allocate(4L * states + 256, 64).address();
-                        ScanStep.recurrence(f);
+                        ScanStep.recurrence(f, Scratch.ofThread(ScanStep.padding(channels, states)));
                     }
                 }
                 assertThat(after[0].mismatch(after[1])).as("states " + states).isEqualTo(-1);
                 assertThat(y[0].mismatch(y[1])).as("states " + states).isEqualTo(-1);
             }
         }
-    }
-
-    private static long zeroAfter(Arena arena, long from, int count) {
-        MemorySegment padded = arena.allocate(4L * count + 256, 64);
-        Lanes.copy(from, padded.address(), 4L * count);
-        return padded.address();
     }
 }
