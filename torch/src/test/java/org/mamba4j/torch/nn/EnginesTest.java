@@ -23,6 +23,7 @@ import org.mamba4j.inference.State;
 import org.mamba4j.inference.engine.JavaLanguageModel;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemoryConfig;
+import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.kernel.MambaKernels;
 
@@ -88,7 +89,7 @@ class EnginesTest {
                 .useConvBias(!biased)
                 .tieEmbeddings(!biased)
                 .build();
-        try (Engines engines = open(Mamba.create(config, MambaKernels.fused(), 3))) {
+        try (Engines engines = open(Mamba.create(config, Gpu.kernelsUnderTest(), 3))) {
             int[] tokens = text(700, vocabulary, 1);
             assertClose(score(engines.java(), tokens), score(engines.torch(), tokens));
             try (State java = engines.java().newState();
@@ -202,7 +203,7 @@ class EnginesTest {
     void aStateContinuesInTheOtherEngineAndBack() {
         MambaConfig config =
                 MambaConfig.builder().vocabSize(50).dModel(32).nLayer(3).build();
-        try (Engines engines = open(Mamba.create(config, MambaKernels.fused(), 4))) {
+        try (Engines engines = open(Mamba.create(config, Gpu.kernelsUnderTest(), 4))) {
             continueInTheOther(engines.torch(), engines.java(), 50, 101);
             continueInTheOther(engines.java(), engines.torch(), 50, 101);
         }
