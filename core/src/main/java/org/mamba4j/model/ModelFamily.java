@@ -23,7 +23,9 @@ public enum ModelFamily {
     /** {@link RecurrentConfig}: LSTM and GRU. */
     RNN(RecurrentConfig.MODEL_TYPE, RecurrentConfig::read, RecurrentConfig.SCHEMA),
     /** {@link ComposedConfig}: a shape of block around an inner layer. */
-    COMPOSED(ComposedConfig.MODEL_TYPE, ComposedConfig::read, ComposedConfig.SCHEMA);
+    COMPOSED(ComposedConfig.MODEL_TYPE, ComposedConfig::read, ComposedConfig.SCHEMA),
+    /** {@link MambaUNetConfig}: a Mamba's keys and those of its pools. */
+    MAMBA_UNET(MambaUNetConfig.MODEL_TYPE, MambaUNetConfig::read, MambaConfig.SCHEMA, PoolingConfig.SCHEMA);
 
     private final String modelType;
 

@@ -32,16 +32,32 @@ final class AudioExperiment implements Experiment {
     private static List<Row> rows(Setup setup) {
         int width = setup.by(24, 48, 256);
         int layers = setup.by(2, 3, 8);
-        return List.of(new Row(
+        double rate = setup.by(1e-2, 4e-3, 2e-3);
+        int outer = setup.by(16, 32, 128);
+        List<Row> all = List.of(
+                new Row(ModelRow.of("Mamba", "'model_type':'mamba'," + sizes(width, layers)), rate),
+                new Row(
+                        ModelRow.of(
+                                "U-Net",
+                                "'model_type':'mamba_unet','unet_pools':2,'unet_pool_size':4,'unet_widening':2,"
+                                        + sizes(outer, setup.by(1, 1, 2))),
+                        rate),
+                composed("complex S6", "mamba", "s6','a_init':'lin", sizes(width, layers), rate),
+                composed("S4D in Mamba's block", "mamba", "s4d", sizes(width, layers), rate),
+                composed("S4D without gate", "plain", "s4d", sizes(width, 2 * layers), rate));
+        return setup.scale() == Scale.SMOKE ? all.subList(0, 2) : all;
+    }
+
+    private static Row composed(String name, String block, String inner, String sizes, double rate) {
+        return new Row(
                 ModelRow.of(
-                        "Mamba",
-                        "'model_type':'mamba'," + sizes(width, layers) + ",'eos_token_id':" + DigitSequences.END),
-                setup.by(1e-2, 4e-3, 2e-3)));
+                        name, "'model_type':'composed','block':'" + block + "','inner_layer':'" + inner + "'," + sizes),
+                rate);
     }
 
     private static String sizes(int width, int layers) {
         return "'vocab_size':" + DigitSequences.VOCAB_SIZE + ",'hidden_size':" + width + ",'num_hidden_layers':"
-                + layers;
+                + layers + ",'eos_token_id':" + DigitSequences.END;
     }
 
     @Override
@@ -68,7 +84,7 @@ final class AudioExperiment implements Experiment {
     }
 
     private static Part part(Row row, long seed, Setup setup, SpokenDigits digits) {
-        int rows = setup.by(8, 4, 24);
+        int rows = setup.by(4, 4, 24);
         int length = digits.length();
         int steps = steps(setup);
         return new TrainedPart(
@@ -138,7 +154,7 @@ final class AudioExperiment implements Experiment {
                         + " recordings. Paper (SC09, another classifier): inception score of Mamba 6.26 (6.1M) and 7.33"
                         + " (24.3M), of held-out data 8.33.",
                 steps(setup),
-                setup.by(8, 4, 24),
+                setup.by(4, 4, 24),
                 ResultTable.cell(own.map(share -> share.map(x -> 100 * x)), 1));
         return new Findings(
                 List.of(new ResultTable("Audio: spoken digits, generated sample by sample", columns, rows, caption)),

@@ -10,7 +10,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
-import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.inference.GenerationOptions;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.inference.SamplingOptions;
@@ -23,7 +22,7 @@ import org.mamba4j.tasks.audio.Recording;
 import org.mamba4j.tasks.audio.Wav;
 import org.mamba4j.torch.decode.CudaLanguageModel;
 import org.mamba4j.torch.kernel.Precision;
-import org.mamba4j.torch.nn.TorchLanguageModel;
+import org.mamba4j.torch.nn.BatchDrawing;
 import org.mamba4j.torch.train.TaskTraining;
 
 /** The recordings of an experiment, and the judge who has heard those for training and no other sound. */
@@ -72,7 +71,12 @@ final class SpokenDigits {
 
     /** Tokens of a sequence: a recording, its digit before it; 19 of 20 are not longer at full scale. */
     int length() {
-        return setup.by(512, 1024, 5120);
+        return setup.by(448, 1024, 5120);
+    }
+
+    /** Samples that a model says at most. */
+    private int longest() {
+        return setup.by(100, 1023, 5119);
     }
 
     private int epochs() {
@@ -151,42 +155,46 @@ final class SpokenDigits {
 
     /** Lets a model say digits, keeps them as files, and has them judged. */
     void listen(ModelRow row, TaskTraining trained, PartRun run, TrainedPart.Figures figures, long seed) {
-        Path checkpoint = run.folder().resolve("speaker");
-        trained.save(checkpoint);
         List<Integer> meant =
                 IntStream.range(0, 10 * soundsPerDigit()).mapToObj(i -> i % 10).toList();
-        List<int[]> prompts = meant.stream()
-                .map(digit -> new int[] {DigitSequences.FIRST_DIGIT + digit})
-                .toList();
+        for (double temperature : TEMPERATURES) {
+            run.pauseIfTimeIsUp();
+            run.progress(1, "speaking at temperature " + temperature);
+            long start = System.nanoTime();
+            List<Wav> sounds = speak(trained, run, meant, temperature, seed * 1000).stream()
+                    .map(tokens -> DigitSequences.sound(rate(), tokens))
+                    .toList();
+            double seconds = (System.nanoTime() - start) * 1e-9;
+            int samples = sounds.stream().mapToInt(Wav::length).sum();
+            figures.add(setting(temperature), "samples generated", samples, seconds);
+            write(
+                    sounds,
+                    meant,
+                    run.folder().resolveSibling("sounds"),
+                    row.name() + "-seed" + seed + "-T" + temperature);
+            add(Hearing.of(judge(), sounds, meant), setting(temperature), figures);
+        }
+    }
+
+    /** A Mamba has decoders of its own; the other families draw side by side from the network that was trained. */
+    private List<int[]> speak(TaskTraining trained, PartRun run, List<Integer> digits, double temperature, long seed) {
+        int[] first = digits.stream()
+                .mapToInt(digit -> DigitSequences.FIRST_DIGIT + digit)
+                .toArray();
+        if (!(trained.network().config() instanceof MambaConfig)) {
+            return new BatchDrawing(trained.network()).draw(first, longest(), temperature, DigitSequences.END, seed);
+        }
+        Path checkpoint = run.folder().resolve("speaker");
+        trained.save(checkpoint);
         try (LanguageModel speaker = open(checkpoint)) {
-            for (double temperature : TEMPERATURES) {
-                run.pauseIfTimeIsUp();
-                run.progress(1, "speaking at temperature " + temperature);
-                long start = System.nanoTime();
-                List<Wav> sounds = speaker
-                        .generate(
-                                prompts,
-                                GenerationOptions.DEFAULTS
-                                        .withMaxNewTokens(length() - 1)
-                                        .withSampling(SamplingOptions.DEFAULTS
-                                                .withTemperature(temperature)
-                                                .withSeed(seed * 1000))
-                                        .withEndTokens(Set.of(DigitSequences.END)))
-                        .stream()
-                        .map(tokens -> DigitSequences.sound(rate(), tokens))
-                        .toList();
-                figures.add(
-                        setting(temperature),
-                        "samples generated",
-                        sounds.stream().mapToInt(Wav::length).sum(),
-                        (System.nanoTime() - start) * 1e-9);
-                write(
-                        sounds,
-                        meant,
-                        run.folder().resolveSibling("sounds"),
-                        row.name() + "-seed" + seed + "-T" + temperature);
-                add(Hearing.of(judge(), sounds, meant), setting(temperature), figures);
-            }
+            return speaker.generate(
+                    Arrays.stream(first).mapToObj(token -> new int[] {token}).toList(),
+                    GenerationOptions.DEFAULTS
+                            .withMaxNewTokens(longest())
+                            .withSampling(SamplingOptions.DEFAULTS
+                                    .withTemperature(temperature)
+                                    .withSeed(seed))
+                            .withEndTokens(Set.of(DigitSequences.END)));
         }
     }
 
@@ -195,17 +203,9 @@ final class SpokenDigits {
     }
 
     private LanguageModel open(Path checkpoint) {
-        if (setup.device().equals("cpu")) {
-            try (Checkpoint opened = Checkpoint.open(checkpoint)) {
-                if (opened.config() instanceof MambaConfig) {
-                    return LanguageModel.open(checkpoint);
-                }
-            }
-            return TorchLanguageModel.load(checkpoint);
-        }
-        try (Checkpoint opened = Checkpoint.open(checkpoint)) {
-            return CudaLanguageModel.open(opened, setup.device(), Precision.FLOAT32);
-        }
+        return setup.device().equals("cpu")
+                ? LanguageModel.open(checkpoint)
+                : CudaLanguageModel.load(checkpoint, setup.device(), Precision.FLOAT32);
     }
 
     private static void write(List<Wav> sounds, List<Integer> meant, Path folder, String name) {

@@ -39,8 +39,12 @@ class AudioExperimentTest {
         ExperimentRun.Outcome outcome = smoke.run();
         assertThat(outcome.left()).isEmpty();
 
-        double bits = outcome.results().values("Mamba", "", AudioExperiment.BITS)[0];
-        assertThat(bits).isBetween(1.0, 6.5); // 8.1 is a guess
+        for (String model : new String[] {"Mamba", "U-Net"}) {
+            double bits = outcome.results().values(model, "", AudioExperiment.BITS)[0];
+            assertThat(bits).as(model).isBetween(1.0, 6.8); // 8.1 is a guess
+            assertThat(outcome.results().values(model, "T = 0.9", "sounds heard")[0])
+                    .isEqualTo(10);
+        }
         assertThat(outcome.results().values(SpokenDigits.REAL, "T = 1.0", "sounds recognised")[0])
                 .isGreaterThan(0.5 * 20); // a tenth is a guess
         assertThat(outcome.results().values("Mamba", "T = 0.9", "sounds heard")[0])

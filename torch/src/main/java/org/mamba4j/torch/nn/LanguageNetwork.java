@@ -19,6 +19,7 @@ import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MambaUNetConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.RecurrentConfig;
@@ -66,6 +67,7 @@ public abstract class LanguageNetwork implements AutoCloseable {
             case GptNeoxConfig neox -> new GptNeox(neox, kernels);
             case RecurrentConfig recurrent -> new Recurrent(recurrent, kernels);
             case ComposedConfig composed -> new Composed(composed, kernels);
+            case MambaUNetConfig unet -> new MambaUNet(unet, kernels);
         };
     }
 

@@ -45,7 +45,8 @@ final class MambaInit {
         return parameter.name().contains(".memory.");
     }
 
-    private void fill(Parameter parameter, SplittableRandom random) {
+    /** Fills one of them. */
+    void fill(Parameter parameter, SplittableRandom random) {
         String name = parameter.name();
         if (name.endsWith("norm.weight") || name.endsWith("norm_f.weight") || name.endsWith(".D")) {
             set(parameter, () -> 1);

@@ -1,0 +1,85 @@
+package org.mamba4j.torch.nn;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.torch.TensorScope;
+import org.mamba4j.torch.Tensors;
+
+/** Where several sequences stand: {@link TorchState} without what a single one needs of files. */
+final class BatchCarry implements Carry, AutoCloseable {
+    private static final AtomicLong READINGS = new AtomicLong();
+
+    private final Map<String, Tensor> tensors = new HashMap<>();
+    private final Map<String, Tensor> pending = new HashMap<>();
+    private Map<Integer, LayerNotes> notes = new HashMap<>();
+    private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
+    private final String weights = "reading " + READINGS.incrementAndGet(); // they do not change meanwhile
+    private long tokensSeen;
+
+    private static String name(int layer, String part) {
+        return layer + "." + part;
+    }
+
+    @Override
+    public Tensor get(int layer, String part) {
+        return tensors.getOrDefault(name(layer, part), Tensors.absent());
+    }
+
+    @Override
+    public boolean wantsState() {
+        return true;
+    }
+
+    @Override
+    public void update(int layer, String part, Tensor value) {
+        try (TensorScope scope = TensorScope.temporaries()) {
+            pending.put(name(layer, part), scope.release(value));
+        }
+    }
+
+    @Override
+    public Tensor append(int layer, String part, Tensor rows) {
+        throw new IllegalStateException("a state that grows is not read in chunks");
+    }
+
+    @Override
+    public LayerNotes notes(int layer) {
+        return notes.getOrDefault(layer, LayerNotes.EMPTY);
+    }
+
+    @Override
+    public void updateNotes(int layer, LayerNotes next) {
+        pendingNotes.put(layer, next);
+    }
+
+    @Override
+    public long tokensSeen() {
+        return tokensSeen;
+    }
+
+    @Override
+    public String weights() {
+        return weights;
+    }
+
+    void commit(int count) {
+        pending.forEach((name, tensor) -> {
+            Tensor old = tensors.put(name, tensor);
+            if (old != null) {
+                old.close();
+            }
+        });
+        pending.clear();
+        notes = new HashMap<>(pendingNotes);
+        pendingNotes.clear();
+        tokensSeen += count;
+    }
+
+    @Override
+    public void close() {
+        tensors.values().forEach(Tensor::close);
+        pending.values().forEach(Tensor::close);
+    }
+}
