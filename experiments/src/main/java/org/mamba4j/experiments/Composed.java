@@ -1,20 +1,26 @@
 package org.mamba4j.experiments;
 
-/** Models that are a block shape around an inner layer: the family {@code composed}. */
+/** Rows of models that are a block shape around an inner layer: the family {@code composed}. */
 final class Composed {
     private Composed() {}
 
     /**
-     * A model without a head of its own sizes: vocabulary 16, untied.
+     * A row.
      *
-     * @param block plain, h3 or mamba
-     * @param inner s4, s4d-lin, s4d-real, hyena, s6 …
-     * @param width of the residual stream
+     * @param vocabulary kinds of tokens
+     * @param width of the residual stream (d)
+     * @param layers blocks
+     * @param rest of config.json, with single quotes: block, inner_layer …
      */
-    static ModelRow row(String name, String block, String inner, int width, int layers) {
+    static ModelRow row(String name, int vocabulary, int width, int layers, String rest) {
         return ModelRow.of(
                 name,
-                "'model_type':'composed','vocab_size':16,'hidden_size':" + width + ",'num_hidden_layers':" + layers
-                        + ",'block':'" + block + "','inner':'" + inner + "'");
+                "'model_type':'composed','vocab_size':" + vocabulary + ",'hidden_size':" + width
+                        + ",'num_hidden_layers':" + layers + "," + rest);
+    }
+
+    /** Which block and which inner layer. */
+    static String parts(String block, String inner) {
+        return "'block':'" + block + "','inner_layer':'" + inner + "'";
     }
 }

@@ -5,8 +5,12 @@ import org.mamba4j.UserError;
 
 /** The register of experiments. */
 public final class Experiments {
-    private static final List<Experiment> ALL =
-            List.of(new InductionHeadsExperiment(), new DnaExperiment(), new AudioExperiment());
+    private static final List<Experiment> ALL = List.of(
+            new SelectiveCopyingExperiment(),
+            new InductionHeadsExperiment(),
+            new DnaExperiment(),
+            new AudioExperiment(),
+            new AblationsExperiment());
 
     private Experiments() {}
 

@@ -30,7 +30,7 @@ final class InductionHeadsExperiment implements Experiment {
 
     private static final String ATTENTION =
             "'model_type':'llama','vocab_size':16,'hidden_size':128,'num_hidden_layers':2,'num_attention_heads':8,"
-                    + "'intermediate_size':1,'initializer_range':0.02,'position':'%s'";
+                    + "'intermediate_size':1,'initializer_range':0.02,'position_embedding':'%s'";
 
     /**
      * A model.
@@ -62,7 +62,7 @@ final class InductionHeadsExperiment implements Experiment {
                     20,
                     ""),
             new Row(
-                    ModelRow.of("MHA-Abs", String.format(Locale.ROOT, ATTENTION, "absolute")),
+                    ModelRow.of("MHA-Abs", String.format(Locale.ROOT, ATTENTION, "sinusoidal")),
                     14,
                     "100 99.6 100 58.6 26.6 18.8 9.8 10.9 7.8 OOM OOM OOM OOM OOM OOM"),
             new Row(
@@ -74,11 +74,11 @@ final class InductionHeadsExperiment implements Experiment {
                     14,
                     "100 100 100 99.6 67.6 25.4 7.0 9.0 7.8 OOM OOM OOM OOM OOM OOM"),
             new Row(
-                    Composed.row("H3", "h3", "s4d-lin", 128, 2),
+                    Composed.row("H3", 16, 128, 2, Composed.parts("h3", "s4d")),
                     20,
                     "100 100 100 80.9 39.5 23.8 14.8 8.2 5.9 6.6 8.2 4.7 8.2 6.3 7.4"),
             new Row(
-                    Composed.row("Hyena", "h3", "hyena", 128, 2),
+                    Composed.row("Hyena", 16, 128, 2, Composed.parts("h3", "hyena")),
                     18,
                     "97.7 100 100 100 44.1 12.5 6.6 5.1 7.0 5.9 6.6 6.6 5.9 6.3 9.8"));
 
@@ -121,8 +121,8 @@ final class InductionHeadsExperiment implements Experiment {
                 "schedule.min_lr=0",
                 "schedule.warmup_steps=0",
                 "schedule.steps=" + steps);
-        int longest = Math.min(row.longestPower(), setup.by(9, 14, 20));
-        int sequences = setup.by(64, 64, 64);
+        int longest = Math.min(row.longestPower(), setup.by(8, 14, 20));
+        int sequences = setup.by(32, 64, 64);
         return new TrainedPart(
                 row.model(),
                 "",
@@ -168,7 +168,7 @@ final class InductionHeadsExperiment implements Experiment {
 
     @Override
     public Findings findings(Results results, Setup setup) {
-        int longest = setup.by(9, 14, 20);
+        int longest = setup.by(8, 14, 20);
         List<Integer> powers =
                 IntStream.rangeClosed(FIRST_POWER, longest).boxed().toList();
         List<String> columns = new ArrayList<>(List.of("model", "parameters", "seeds"));

@@ -1,9 +1,13 @@
 package org.mamba4j.experiments;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.mamba4j.UserError;
 import org.mamba4j.json.Json;
 import org.mamba4j.model.ModelConfig;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.nn.LanguageNetwork;
 
 /**
  * A model of an experiment.
@@ -12,6 +16,9 @@ import org.mamba4j.model.ModelConfig;
  * @param json its config.json: text, so that a row can be there before its family is
  */
 public record ModelRow(String name, String json) {
+    /** Found once: a network must be made to know. */
+    private static final Map<String, String> HINDRANCES = new ConcurrentHashMap<>();
+
     /** A row of which only the fields need to be written, with single quotes for double ones. */
     public static ModelRow of(String name, String fields) {
         return new ModelRow(name, "{" + fields.replace('\'', '"') + "}");
@@ -24,9 +31,12 @@ public record ModelRow(String name, String json) {
 
     /** Why there is no such model; empty if there is. */
     String hindrance() {
-        try {
-            config();
-            return "";
+        return HINDRANCES.computeIfAbsent(json, unused -> find());
+    }
+
+    private String find() {
+        try (LanguageNetwork network = LanguageNetwork.create(config(), MambaKernels.fused(), 1)) {
+            return network.parameterCount() > 0 ? "" : "it has no parameters";
         } catch (UserError e) {
             return String.valueOf(e.getMessage());
         }

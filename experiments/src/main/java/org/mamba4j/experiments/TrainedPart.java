@@ -36,6 +36,9 @@ public record TrainedPart(
     private static final int WARM_UP = 2;
     private static final int TIMED = 5;
 
+    /** A projection takes at most about this share of the steps. */
+    private static final int LEAST_STEPS_PER_TRIAL = 20;
+
     /** Says how good a trained model is. */
     @FunctionalInterface
     public interface Measurement {
@@ -80,17 +83,18 @@ public record TrainedPart(
     @Override
     public double projectSeconds() {
         try (TaskTraining trial = open()) {
-            for (int i = 0; i < WARM_UP; i++) {
+            int most = Math.max(1, trial.steps() / LEAST_STEPS_PER_TRIAL);
+            for (int i = 0; i < Math.min(WARM_UP, most); i++) {
                 trial.advance();
             }
-            double[] took = new double[TIMED];
-            for (int i = 0; i < TIMED; i++) {
+            double[] took = new double[Math.min(TIMED, most)];
+            for (int i = 0; i < took.length; i++) {
                 long start = System.nanoTime();
                 trial.advance();
                 took[i] = (System.nanoTime() - start) * 1e-9;
             }
             Arrays.sort(took);
-            return took[TIMED / 2] * trial.steps();
+            return took[took.length / 2] * trial.steps();
         }
     }
 

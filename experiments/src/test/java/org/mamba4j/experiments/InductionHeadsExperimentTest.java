@@ -20,7 +20,7 @@ class InductionHeadsExperimentTest {
             assertThat(accuracy[0]).as(model).isBetween(5 * CHANCE, 1.0);
             assertThat(outcome.results().parameters(model)).isBetween(60_000L, 80_000L);
         }
-        assertThat(folder.resolve("results.json")).content().contains("\"2^9\"", "\"accuracy\"", "induction-heads");
+        assertThat(folder.resolve("results.json")).content().contains("\"2^8\"", "\"accuracy\"", "induction-heads");
         assertThat(folder.resolve("tables.md")).content().contains("| Mamba |", "|   published |");
         assertThat(smoke.lines).anyMatch(line -> line.startsWith("projected time: "));
 
