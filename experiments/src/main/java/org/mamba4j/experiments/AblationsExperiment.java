@@ -116,9 +116,7 @@ final class AblationsExperiment implements Experiment {
         all.put("H3 block, S6", Composed.parts("h3", "s6"));
         for (int states : new int[] {1, 2, 4, 8}) {
             all.put("S6 N " + states, mamba + ",'state_size':" + states);
-            all.put(
-                    "S6 selective delta, N " + states,
-                    mamba + ",'selective':'delta','state_size':" + states);
+            all.put("S6 selective delta, N " + states, mamba + ",'selective':'delta','state_size':" + states);
         }
         for (int rank : new int[] {1, 2, 4, 16, 32, 64}) {
             all.put("S6 rank " + rank, anyRank + ",'time_step_rank':" + rank);
@@ -150,8 +148,7 @@ final class AblationsExperiment implements Experiment {
                     .flatMap(group -> group.places().stream())
                     .map(Place::model)
                     .distinct()
-                    .forEach(model -> parts.add(
-                            part(model, String.valueOf(variants.get(model)), length, seed, setup)));
+                    .forEach(model -> parts.add(part(model, String.valueOf(variants.get(model)), length, seed, setup)));
         }
         return parts;
     }
@@ -162,6 +159,7 @@ final class AblationsExperiment implements Experiment {
         int width = setup.by(16, 64, 128);
         ModelRow row = Composed.row(model, 256, width, setup.by(1, 2, 4), fields);
         List<String> settings = List.of(
+                "threads=" + setup.by(1, 0, 0),
                 "data.batch=" + batch,
                 "data.length=" + length,
                 "optimiser.lr=" + setup.by(2e-2, 5e-3, 3e-3),
@@ -173,9 +171,8 @@ final class AblationsExperiment implements Experiment {
         BatchSource source =
                 smoke ? new LetterChain(length, batch, seed) : BookText.training(data, length, batch, seed);
         int batches = setup.by(4, 4, 16);
-        BatchSource heldOut = smoke
-                ? new LetterChain(length, batch, -1)
-                : BookText.heldOut(data, length, batch, batches * batch);
+        BatchSource heldOut =
+                smoke ? new LetterChain(length, batch, -1) : BookText.heldOut(data, length, batch, batches * batch);
         return new TrainedPart(
                 row,
                 "",

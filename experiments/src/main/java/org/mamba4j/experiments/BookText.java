@@ -49,8 +49,9 @@ public final class BookText {
 
     private static TokenView read(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new UserError("there are no books in " + folder
-                    + ": give the folder of the data sets, which has books/train and books/test in it, with --data DIR");
+            throw new UserError(
+                    "there are no books in " + folder
+                            + ": give the folder of the data sets, which has books/train and books/test in it, with --data DIR");
         }
         try {
             Path tokens = Files.createTempDirectory("mamba4j-books").resolve("tokens.bin");
@@ -82,7 +83,7 @@ public final class BookText {
         }
 
         private Windows windows() {
-            return made.computeIfAbsent("", unused -> maker.get());
+            return made.computeIfAbsent("", key -> maker.get());
         }
 
         @Override

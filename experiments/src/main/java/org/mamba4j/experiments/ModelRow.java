@@ -31,7 +31,7 @@ public record ModelRow(String name, String json) {
 
     /** Why there is no such model; empty if there is. */
     String hindrance() {
-        return HINDRANCES.computeIfAbsent(json, unused -> find());
+        return HINDRANCES.computeIfAbsent(json, key -> find());
     }
 
     private String find() {
