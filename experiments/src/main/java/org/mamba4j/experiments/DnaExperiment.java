@@ -45,7 +45,11 @@ final class DnaExperiment implements Experiment {
     private static final List<Family> FAMILIES = List.of(
             new Family("Mamba", 4e-3, 17, DnaExperiment::mamba),
             new Family("Transformer++", 2e-3, 14, DnaExperiment::transformer),
-            new Family("Hyena", 2e-3, 17, (name, width, layers) -> Composed.row(name, "h3", "hyena", width, layers)),
+            new Family(
+                    "Hyena",
+                    2e-3,
+                    17,
+                    (name, width, layers) -> Composed.row(name, 16, width, layers, Composed.parts("h3", "hyena"))),
             new Family("MemMamba", 4e-3, 14, DnaExperiment::memMamba));
 
     static ModelRow mamba(String name, int width, int layers) {

@@ -45,7 +45,7 @@ final class SpeciesParts {
         List<ModelRow> rows = List.of(
                 DnaExperiment.mamba("Mamba", width, layers),
                 DnaExperiment.transformer("Transformer++", width, layers),
-                Composed.row("Hyena", "h3", "hyena", width, layers),
+                Composed.row("Hyena", 16, width, layers, Composed.parts("h3", "hyena")),
                 DnaExperiment.memMamba("MemMamba", width, layers));
         return setup.scale() == Scale.SMOKE ? rows.subList(0, 1) : rows;
     }
