@@ -24,7 +24,7 @@ enum Engine {
                 throw new UserError("the engine java computes float32 on the CPU, not " + precision + " on " + device
                         + ": leave --device and --precision out, or take --engine torch");
             }
-            return JavaLanguageModel.open(model.notes().of(Checkpoint.openQuantised(model.checkpoint())));
+            return JavaLanguageModel.open(model.reading().of(Checkpoint.openQuantised(model.checkpoint())));
         }
 
         @Override
@@ -38,7 +38,7 @@ enum Engine {
         LanguageModel open(ModelChoice model, String device, Precision precision) {
             MambaKernels kernels =
                     MambaKernels.on(device, precision, Workers.shared().parallelism());
-            try (Checkpoint opened = model.notes().of(Checkpoint.open(model.checkpoint()))) {
+            try (Checkpoint opened = model.reading().of(Checkpoint.open(model.checkpoint()))) {
                 return kernels.isCuda()
                         ? CudaLanguageModel.open(opened, device, precision)
                         : TorchLanguageModel.of(opened, kernels);
@@ -56,7 +56,9 @@ enum Engine {
 
     /** What is used where the user does not say: pure Java where it can. */
     static Engine preferred(ModelChoice model, String device, Precision precision) {
-        return runsInJava(device, precision) && isMamba(model.checkpoint()) ? JAVA : TORCH;
+        return runsInJava(device, precision) && !model.reading().needsTorch() && isMamba(model.checkpoint())
+                ? JAVA
+                : TORCH;
     }
 
     private static boolean isMamba(Path checkpoint) {

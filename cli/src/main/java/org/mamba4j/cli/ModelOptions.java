@@ -8,6 +8,7 @@ import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.GgufFile;
 import org.mamba4j.inference.LanguageModel;
 import org.mamba4j.kernel.Workers;
+import org.mamba4j.model.DecimationConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -58,6 +59,14 @@ final class ModelOptions {
                             + " on).")
     private Notes notes = Notes.ON;
 
+    @Option(
+            names = "--decimate",
+            paramLabel = "SPEC",
+            description = "Leave the unimportant tokens of long texts out of a Mamba's layers (DeciMamba), for example"
+                    + " 'layers=12-20;base=8000;beta=0.83;min=20': layers from 0, tokens that the first of them keeps, share of"
+                    + " them that the next one keeps, least number (default: none; base 2000, beta 0.5, min 20).")
+    private @Nullable String decimation;
+
     private @Nullable ModelChoice choice;
 
     /** The caller closes it. */
@@ -74,7 +83,7 @@ final class ModelOptions {
     LanguageNetwork network(ModelChoice one) {
         MambaKernels kernels =
                 MambaKernels.on(device, precision, Workers.shared().parallelism());
-        try (Checkpoint opened = one.notes().of(Checkpoint.open(one.checkpoint()))) {
+        try (Checkpoint opened = one.reading().of(Checkpoint.open(one.checkpoint()))) {
             return LanguageNetwork.load(opened, kernels);
         }
     }
@@ -82,9 +91,19 @@ final class ModelOptions {
     /** The model that was named. */
     ModelChoice choice() {
         if (choice == null) {
-            choice = ModelChoice.of(model, notes);
+            choice = ModelChoice.of(model, reading());
         }
         return choice;
+    }
+
+    private Reading reading() {
+        if (decimation == null) {
+            return notes;
+        }
+        if (notes == Notes.OFF) {
+            throw new UserError("--decimate is for a Mamba and --notes for a MemMamba: give only one");
+        }
+        return new Reading.Decimated(DecimationConfig.parse(decimation));
     }
 
     Tokenizer tokenizer() {

@@ -3,31 +3,34 @@ package org.mamba4j.cli;
 import org.mamba4j.checkpoint.Checkpoint;
 
 /** Whether a MemMamba reads the notes that it takes. */
-enum Notes {
+enum Notes implements Reading {
     /** As the model was trained. */
     ON {
         @Override
-        Checkpoint of(Checkpoint checkpoint) {
+        public Checkpoint of(Checkpoint checkpoint) {
             return checkpoint;
+        }
+
+        @Override
+        public String mark() {
+            return "";
         }
     },
     /** The same weights, reading nothing. */
     OFF {
         @Override
-        Checkpoint of(Checkpoint checkpoint) {
-            boolean done = false;
-            try {
-                Checkpoint without = checkpoint.withoutNotes();
-                done = true;
-                return without;
-            } finally {
-                if (!done) {
-                    checkpoint.close();
-                }
-            }
+        public Checkpoint of(Checkpoint checkpoint) {
+            return Reading.changed(checkpoint, Checkpoint::withoutNotes);
+        }
+
+        @Override
+        public String mark() {
+            return ", notes off";
         }
     };
 
-    /** The model of {@code checkpoint} in this way; the files are now closed with the result, and at once if this fails. */
-    abstract Checkpoint of(Checkpoint checkpoint);
+    @Override
+    public boolean needsTorch() {
+        return false;
+    }
 }

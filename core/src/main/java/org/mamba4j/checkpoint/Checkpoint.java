@@ -16,6 +16,9 @@ import java.util.Set;
 import org.mamba4j.UserError;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.kernel.WeightFormat;
+import org.mamba4j.model.DeciMambaConfig;
+import org.mamba4j.model.DecimationConfig;
+import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.Shape;
@@ -251,6 +254,22 @@ public final class Checkpoint implements AutoCloseable {
         Map<String, StoredTensor> rest = new HashMap<>();
         memory.mamba().parameters().forEach(spec -> rest.put(spec.name(), stored(spec.name())));
         return new Checkpoint(folder, memory.mamba(), files, rest, closing);
+    }
+
+    /**
+     * The same weights as a DeciMamba, which leaves tokens of long texts out. It uses the same files, so closing one closes
+     * the other.
+     *
+     * @throws UserError if the model is no Mamba, or has fewer layers than {@code decimation} names
+     */
+    public Checkpoint decimated(DecimationConfig decimation) {
+        MambaConfig mamba = switch (config) {
+            case MambaConfig plain -> plain;
+            case DeciMambaConfig other -> other.mamba();
+            default -> throw new UserError(folder + " holds a model of type " + config.modelType()
+                    + ": tokens can be left out of a mamba only");
+        };
+        return new Checkpoint(folder, new DeciMambaConfig(mamba, decimation), files, parameters, closing);
     }
 
     /** The folder that was opened, or the GGUF file. */

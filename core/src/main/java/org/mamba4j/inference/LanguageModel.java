@@ -51,7 +51,19 @@ public interface LanguageModel extends AutoCloseable {
     /** A state that has seen nothing. The caller closes it. */
     State newState();
 
-    /** Reads {@code tokens} (L), any L from 0, from wherever {@code state} stands. Any split gives the same result. */
+    /**
+     * Whether a text may be read in any number of calls, with the same result: so it is but for models that decide what to
+     * keep of a text once they have seen all of it ({@code decimamba}). Of these, what is given to one call is a text, and
+     * single tokens are read as any Mamba reads them.
+     */
+    default boolean readsInParts() {
+        return true;
+    }
+
+    /**
+     * Reads {@code tokens} (L), any L from 0, from wherever {@code state} stands. Any split gives the same result, if the
+     * model {@link #readsInParts}.
+     */
     void prefill(State state, int[] tokens);
 
     /** Reads one token: the same as {@code prefill} of one, as fast as the engine can. */

@@ -4,11 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.mamba4j.UserError;
-import org.mamba4j.json.JsonArray;
-import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonObject;
-import org.mamba4j.json.JsonString;
-import org.mamba4j.json.JsonText;
 import org.mamba4j.json.JsonValue;
 
 /**
@@ -24,8 +20,8 @@ import org.mamba4j.json.JsonValue;
 public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements MambaStack {
     static final String MODEL_TYPE = "memmamba";
 
-    private static final String ARCHITECTURE = "MemMambaForCausalLM";
-    private static final String PREFIX = "memory_";
+    private static final MambaExtension<MemoryConfig> FORMAT =
+            new MambaExtension<>(MODEL_TYPE, "MemMambaForCausalLM", "memory_", MemoryConfig.SCHEMA);
 
     /** @throws UserError if no layer would have a memory */
     public MemMambaConfig {
@@ -191,58 +187,10 @@ public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements 
     /** The Mamba's keys, and those of {@link MemoryConfig} beside them. */
     @Override
     public JsonObject toJson() {
-        JsonObject.Builder json = JsonObject.builder();
-        mamba.toJson()
-                .fields()
-                .forEach((key, value) -> json.put(
-                        key,
-                        switch (key) {
-                            case "architectures" -> new JsonArray(List.of(new JsonString(ARCHITECTURE)));
-                            case "model_type" -> new JsonString(MODEL_TYPE);
-                            default -> value;
-                        }));
-        MemoryConfig.SCHEMA.toJson(memory).build().fields().forEach(json::put);
-        return json.build();
+        return FORMAT.write(mamba, memory);
     }
 
-    /** Reads config.json; the keys without {@code memory_} in front are a Mamba's and read as such. */
     static MemMambaConfig read(JsonValue value, String source) {
-        JsonFields json = JsonFields.of(value, source);
-        JsonObject.Builder rest = JsonObject.builder();
-        ((JsonObject) value).fields().forEach((key, field) -> {
-            if (key.equals("model_type")) {
-                rest.put(key, MambaConfig.MODEL_TYPE);
-            } else if (key.equals("architectures")) {
-                checkArchitectures(json);
-            } else if (!key.startsWith(PREFIX)) {
-                rest.put(key, field);
-            }
-        });
-        ConfigSchema<MemoryConfig>.Values values = MemoryConfig.SCHEMA.values();
-        for (ConfigSchema.Field field : MemoryConfig.SCHEMA.fields()) {
-            if (json.has(field.key())) {
-                values.set(field.component(), field.read(json, field.key()));
-            }
-        }
-        for (String key : json.unread()) {
-            if (key.startsWith(PREFIX)) {
-                throw new UserError(source + ": the key " + JsonText.quoted(key)
-                        + " is unknown and may change what the model computes; remove it if it does not");
-            }
-        }
-        MambaConfig mamba = MambaConfigReader.read(rest.build(), source);
-        try {
-            return new MemMambaConfig(mamba, values.make());
-        } catch (UserError e) {
-            throw new UserError(source + ": " + e.getMessage(), e); // the records know nothing of files
-        }
-    }
-
-    private static void checkArchitectures(JsonFields json) {
-        for (JsonValue architecture : json.array("architectures")) {
-            if (!architecture.equals(new JsonString(ARCHITECTURE))) {
-                throw json.error("architectures", "must name " + ARCHITECTURE);
-            }
-        }
+        return FORMAT.read(value, source, MemMambaConfig::new);
     }
 }

@@ -18,7 +18,14 @@ import org.mamba4j.json.JsonValue;
  * module torch.
  */
 public sealed interface ModelConfig
-        permits MambaStack, Mamba2Config, LlamaConfig, GptNeoxConfig, RecurrentConfig, ComposedConfig, MambaUNetConfig {
+        permits MambaStack,
+                DeciMambaConfig,
+                Mamba2Config,
+                LlamaConfig,
+                GptNeoxConfig,
+                RecurrentConfig,
+                ComposedConfig,
+                MambaUNetConfig {
     /** The file in a checkpoint folder that holds the configuration. */
     String FILE_NAME = "config.json";
 

@@ -14,6 +14,8 @@ public enum ModelFamily {
     MAMBA(MambaConfig.MODEL_TYPE, MambaConfigReader::read, MambaConfig.SCHEMA),
     /** {@link MemMambaConfig}: a Mamba's keys and those of its memory. */
     MEMMAMBA(MemMambaConfig.MODEL_TYPE, MemMambaConfig::read, MambaConfig.SCHEMA, MemoryConfig.SCHEMA),
+    /** {@link DeciMambaConfig}: a Mamba's keys and those of its decimation. */
+    DECIMAMBA(DeciMambaConfig.MODEL_TYPE, DeciMambaConfig::read, MambaConfig.SCHEMA, DecimationConfig.SCHEMA),
     /** {@link Mamba2Config}. */
     MAMBA2(Mamba2Config.MODEL_TYPE, Mamba2Config::read, Mamba2Config.SCHEMA),
     /** {@link LlamaConfig}: Transformer++. */

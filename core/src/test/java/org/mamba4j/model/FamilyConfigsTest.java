@@ -118,6 +118,7 @@ class FamilyConfigsTest {
                 read(LLAMA.replace("size\":80", "size\":0")
                         + ",\"position_embedding\":\"xpos\",\"xpos_scale_base\":32}"),
                 read(LLAMA + ",\"position_embedding\":\"learned\",\"max_position_embeddings\":77}"),
+                read(MAMBA2.replace("mamba2", "decimamba") + ",\"decimation_first_layer\":1}"),
                 read(RNN + "}"),
                 read(RNN + ",\"cell\":\"gru\",\"residual\":true,\"rms_norm_eps\":0.1,\"tie_word_embeddings\":true,"
                         + "\"initializer_range\":0.5,\"eos_token_id\":3,\"pad_token_id\":null}"),

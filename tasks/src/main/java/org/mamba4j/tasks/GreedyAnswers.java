@@ -13,7 +13,7 @@ import org.mamba4j.text.Tokenizer;
  * answer, which is so exactly when it would generate all of the answer greedily.
  *
  * <p>Questions that begin alike are read together: their common beginning once, from where each goes on with a copy of
- * the state.
+ * the state; each by itself where a model must see whole texts.
  */
 final class GreedyAnswers {
     private final LanguageModel model;
@@ -32,7 +32,7 @@ final class GreedyAnswers {
         int[] last = trials.getLast().context();
         List<Shared> order = new ArrayList<>();
         for (int i = 0; i < trials.size() - 1; i++) {
-            order.add(new Shared(i, shared(trials.get(i).context(), last)));
+            order.add(new Shared(i, model.readsInParts() ? shared(trials.get(i).context(), last) : 0));
         }
         order.sort(Comparator.comparingInt(Shared::tokens));
         boolean[] right = new boolean[trials.size()];

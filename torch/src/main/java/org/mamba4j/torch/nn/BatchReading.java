@@ -74,17 +74,19 @@ public final class BatchReading {
         return streams() ? Math.min(rows, tokensAtOnce) : Math.clamp(tokensAtOnce / length, 1, rows);
     }
 
-    /** Whether what the model remembers has a constant size. */
+    /** Whether texts may be read in parts, and what the model remembers has a constant size. */
     private boolean streams() {
         ModelConfig config = network.config() instanceof MemMambaConfig memory ? memory.mamba() : network.config();
-        return config.stateTensors(0).equals(config.stateTensors(1));
+        return !network.needsWholeTexts()
+                && config.stateTensors(0).equals(config.stateTensors(1));
     }
 
     private long[] read(int[] tokens, int firstRow, int rows, int length) {
         int chunk = streams() ? Math.clamp(tokensAtOnce / rows, 1, length) : length;
         if (chunk == length) {
-            return compute(() ->
-                    likeliest(network.hidden(ids(tokens, firstRow, rows, length, 0, length), Carry.NONE, x -> {})));
+            Carry lastAlone = Carry.wanting(1);
+            return compute(() -> likeliest(network.hidden(
+                    ids(tokens, firstRow, rows, length, 0, length), lastAlone, LanguageNetwork.UNOBSERVED)));
         }
         try (BatchCarry carry = new BatchCarry()) {
             long[] likeliest = new long[0];
@@ -92,7 +94,7 @@ public final class BatchReading {
                 int from = at;
                 int count = Math.min(chunk, length - at);
                 likeliest = compute(() -> {
-                    Tensor hidden = network.hidden(ids(tokens, firstRow, rows, length, from, count), carry, x -> {});
+                    Tensor hidden = network.hidden(ids(tokens, firstRow, rows, length, from, count), carry, LanguageNetwork.UNOBSERVED);
                     carry.commit(count);
                     return from + count == length ? likeliest(hidden) : new long[0];
                 });

@@ -6,7 +6,24 @@ import org.mamba4j.torch.Tensors;
 /** What flows from one part of a sequence to the next, layer by layer: how one forward pass both trains and streams. */
 interface Carry {
     /** Training: every sequence starts from nothing, and where it ends is of no interest. */
-    Carry NONE = new Carry() {
+    Carry NONE = wanting(Long.MAX_VALUE);
+
+    /**
+     * The same where only what follows the last {@code tokens} of each sequence is to be predicted.
+     *
+     * @param tokens at least 1
+     */
+    static Carry wanting(long tokens) {
+        return new Fresh(tokens);
+    }
+
+    /** See {@link #NONE}. */
+    record Fresh(long tokens) implements Carry {
+        @Override
+        public long wanted(long length) {
+            return Math.min(length, tokens);
+        }
+
         @Override
         public Tensor get(int layer, String part) {
             return Tensors.absent();
@@ -42,7 +59,7 @@ interface Carry {
 
         @Override
         public void updateNotes(int layer, LayerNotes notes) {}
-    };
+    }
 
     /**
      * A part of what the layer remembers.
@@ -91,6 +108,14 @@ interface Carry {
      * empty where weights may change between calls.
      */
     String weights();
+
+    /**
+     * Of how many of the last of {@code length} tokens at hand the output will be read: a layer may leave the others out. At
+     * least 1.
+     */
+    default long wanted(long length) {
+        return length;
+    }
 
     /** What the layer's memory keeps. */
     LayerNotes notes(int layer);

@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.DeciMambaConfig;
 import org.mamba4j.model.GptNeoxConfig;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.Mamba2Config;
@@ -43,6 +44,15 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * alone may run in any number.
  */
 public abstract class LanguageNetwork implements AutoCloseable {
+    /** Nobody wants to see what each block puts out. */
+    static final Consumer<Tensor> UNOBSERVED = new Unobserved();
+
+    /** See {@link #UNOBSERVED}. */
+    record Unobserved() implements Consumer<Tensor> {
+        @Override
+        public void accept(Tensor each) {}
+    }
+
     private static final long REDUCTION_NONE = 0;
     private static final long IGNORE_INDEX = -100;
 
@@ -62,6 +72,7 @@ public abstract class LanguageNetwork implements AutoCloseable {
         return switch (config) {
             case MambaConfig mamba -> new Mamba(mamba, kernels);
             case MemMambaConfig memory -> new MemMamba(memory, kernels, new RankedSelection());
+            case DeciMambaConfig decimating -> new DeciMamba(decimating, kernels);
             case Mamba2Config mamba2 -> new Mamba2(mamba2, kernels);
             case LlamaConfig llama -> new Llama(llama, kernels);
             case GptNeoxConfig neox -> new GptNeox(neox, kernels);
@@ -165,7 +176,18 @@ public abstract class LanguageNetwork implements AutoCloseable {
      * @return (B, L, V)
      */
     public Tensor forward(Tensor ids) {
-        return checked(() -> logits(hidden(ids, Carry.NONE, each -> {})));
+        return checked(() -> logits(hidden(ids, Carry.NONE, UNOBSERVED)));
+    }
+
+    /**
+     * The same where only the last of them will be read: a family that may leaves out what they do not need.
+     *
+     * @param ids (B, L) int64 in [0, V)
+     * @param wanted positions at the end, at least 1
+     * @return (B, L, V), of which the last {@code wanted} positions count
+     */
+    public Tensor forward(Tensor ids, long wanted) {
+        return checked(() -> logits(hidden(ids, Carry.wanting(wanted), UNOBSERVED)));
     }
 
     /**
@@ -246,6 +268,11 @@ public abstract class LanguageNetwork implements AutoCloseable {
 
     /** All blocks, one after another: (B, L, d) → (B, L, d); the other arguments are those of {@link #hidden}. */
     abstract Tensor blocks(Tensor x, Carry carry, Consumer<Tensor> observer);
+
+    /** Whether it must see all that is read at once: cut in parts, the same text gives something else. */
+    boolean needsWholeTexts() {
+        return false;
+    }
 
     /** (B, L) → (B, L, d). */
     final Tensor embed(Tensor ids) {

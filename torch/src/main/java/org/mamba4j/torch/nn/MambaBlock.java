@@ -147,7 +147,19 @@ final class MambaBlock {
      * @param a decay (D, N), negative
      * @param convState last inputs of the convolution, if the carry wants them
      */
-    record Selected(Tensor u, Tensor z, Tensor delta, Tensor b, Tensor c, Tensor a, Tensor convState) {}
+    record Selected(Tensor u, Tensor z, Tensor delta, Tensor b, Tensor c, Tensor a, Tensor convState) {
+        /** Of the tokens at {@code places} (B, K) alone. */
+        Selected at(Tensor places) {
+            return new Selected(
+                    DeciMamba.at(u, places),
+                    DeciMamba.at(z, places),
+                    DeciMamba.at(delta, places),
+                    DeciMamba.at(b, places),
+                    DeciMamba.at(c, places),
+                    a,
+                    convState);
+        }
+    }
 
     /** @param x the residual stream (B, L, d) */
     Selected select(Tensor x, Carry carry) {
@@ -177,7 +189,20 @@ final class MambaBlock {
     }
 
     private Tensor mixer(Tensor x, Carry carry) {
-        Selected s = selected(x, carry);
+        return scan(selected(x, carry), carry);
+    }
+
+    /**
+     * What is left of the block after {@link #select}.
+     *
+     * @param x the residual stream of the selected tokens (B, K, d)
+     * @return (B, K, d)
+     */
+    Tensor scanned(Tensor x, Selected selected, Carry carry) {
+        return x.add(scan(selected, carry));
+    }
+
+    private Tensor scan(Selected s, Carry carry) {
         SequenceOutput scan = kernels.scan()
                 .apply(
                         ScanInputs.of(s.u(), s.delta(), s.a(), s.b(), s.c())

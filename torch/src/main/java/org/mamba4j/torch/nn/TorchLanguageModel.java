@@ -23,7 +23,7 @@ import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
  * A {@link LanguageNetwork} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, on a GPU of
- * {@value #GPU_CHUNK}, so memory does not grow with their length; the chunks meet in the state, and the layers are those of training.
+ * {@value #GPU_CHUNK}, so memory does not grow with their length; the chunks meet in the state, and the layers are those of training. A model that must see whole texts gets them in one piece.
  */
 public final class TorchLanguageModel implements LanguageModel {
     /** Tokens of one forward pass. */
@@ -95,8 +95,13 @@ public final class TorchLanguageModel implements LanguageModel {
     }
 
     @Override
+    public boolean readsInParts() {
+        return !model.needsWholeTexts();
+    }
+
+    @Override
     public void prefill(State state, int[] tokens) {
-        read(state, tokens, (from, hidden) -> {});
+        read(state, tokens, tokens.length, (from, hidden) -> {});
     }
 
     @Override
@@ -116,7 +121,7 @@ public final class TorchLanguageModel implements LanguageModel {
         Requests.checkFrom(from, tokens);
         float[] row = new float[vocabSize()];
         int rows = Math.max(1, SCORED_AT_ONCE / row.length);
-        read(state, tokens, (start, hidden) -> {
+        read(state, tokens, from, (start, hidden) -> {
             int end = start + (int) hidden.size(1);
             for (int first = Math.max(start, from); first < end; first += rows) {
                 int position = first;
@@ -130,7 +135,7 @@ public final class TorchLanguageModel implements LanguageModel {
     public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
         Requests.checkFrom(from, tokens);
         float[] row = new float[config().dModel()];
-        read(state, tokens, (start, hidden) -> {
+        read(state, tokens, from, (start, hidden) -> {
             int first = Math.max(start, from);
             long count = start + hidden.size(1) - first;
             if (count > 0) {
@@ -174,13 +179,15 @@ public final class TorchLanguageModel implements LanguageModel {
         void accept(int from, Tensor hidden);
     }
 
-    private void read(State state, int[] tokens, ChunkConsumer consumer) {
+    /** @param wanted index of the first token whose output is read; where there is none, the last one's is kept anyway */
+    private void read(State state, int[] tokens, int wanted, ChunkConsumer consumer) {
         TorchState own = own(state);
         Requests.checkTokens(tokens, vocabSize());
-        int chunk = model.kernels().isCuda() ? GPU_CHUNK : CHUNK;
+        int chunk = readsInParts() ? model.kernels().isCuda() ? GPU_CHUNK : CHUNK : Math.max(1, tokens.length);
         for (int from = 0; from < tokens.length; from += chunk) {
             int start = from;
             int length = Math.min(chunk, tokens.length - from);
+            own.expect(Math.max(1, start + length - Math.max(start, wanted)));
             compute("prefill", () -> {
                 Tensor hidden = pass(own, Tensors.ofTokens(tokens, start, 1, length));
                 consumer.accept(start, hidden);
@@ -192,7 +199,7 @@ public final class TorchLanguageModel implements LanguageModel {
     private Tensor pass(TorchState state, Tensor ids) {
         boolean done = false;
         try {
-            Tensor hidden = model.hidden(ids, state, each -> {});
+            Tensor hidden = model.hidden(ids, state, LanguageNetwork.UNOBSERVED);
             state.commit(hidden);
             done = true;
             return hidden;

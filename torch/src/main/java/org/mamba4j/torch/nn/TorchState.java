@@ -38,6 +38,7 @@ final class TorchState implements State, Carry {
     private Map<Integer, LayerNotes> notes = new HashMap<>();
     private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
     private long tokensSeen;
+    private long wanted = Long.MAX_VALUE;
 
     /**
      * A state that has seen nothing.
@@ -111,6 +112,16 @@ final class TorchState implements State, Carry {
             throw new IllegalArgumentException("a state of a " + config.modelType() + " has no " + name(layer, part));
         }
         return tensor.append(tokensSeen, rows);
+    }
+
+    /** What {@link #wanted} of the next forward pass is to be. */
+    void expect(long tokens) {
+        wanted = tokens;
+    }
+
+    @Override
+    public long wanted(long length) {
+        return Math.min(length, wanted);
     }
 
     @Override

@@ -21,6 +21,17 @@ final class BatchTensors {
         return Tensors.of(batch.weights(), batch.rows(), batch.length());
     }
 
+    /** How many positions there are from the first one on that has a weight in some row, at least 1. */
+    static int wanted(Batch batch) {
+        int first = batch.length() - 1;
+        for (int i = 0; i < batch.weights().length; i++) {
+            if (batch.weights()[i] != 0) {
+                first = Math.min(first, i % batch.length());
+            }
+        }
+        return batch.length() - first;
+    }
+
     /** Mean or weighted sum of the cross entropy, nats. */
     static Tensor loss(LanguageNetwork network, Batch batch) {
         return batch.isWeighted()
