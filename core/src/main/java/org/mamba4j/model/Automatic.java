@@ -51,13 +51,17 @@ record Automatic(String block, String innerLayer, String mlp, int dModel) {
     }
 
     int dState() {
-        return innerLayer.equals("s6") ? 16 : 64;
+        return switch (innerLayer) {
+            case "s6" -> 16;
+            case "hyena" -> 0;
+            default -> 64;
+        };
     }
 
     int dConv() {
         return switch (block) {
             case "mamba" -> 4;
-            case "h3" -> 64;
+            case "h3" -> innerLayer.equals("hyena") ? 3 : 64;
             default -> 0;
         };
     }
@@ -75,7 +79,7 @@ record Automatic(String block, String innerLayer, String mlp, int dModel) {
     }
 
     /** @throws UserError if one of these values is none that the parts take */
-    void check(String aInit, String discretisation, String selective, int dConv, int expand, int dMlp) {
+    void check(String aInit, String discretisation, String selective, int dState, int dConv, int expand, int dMlp) {
         require(
                 "a_init",
                 aInit,
@@ -94,6 +98,9 @@ record Automatic(String block, String innerLayer, String mlp, int dModel) {
                 });
         if (!innerLayer.equals("s6")) {
             require("selective", selective, "inner_layer " + innerLayer, List.of("all"));
+        }
+        if (innerLayer.equals("hyena")) {
+            require("state_size", dState, "inner_layer hyena", 0);
         }
         if (block.equals("plain")) {
             require("conv_kernel", dConv, "block plain", 0);

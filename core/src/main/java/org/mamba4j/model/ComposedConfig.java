@@ -80,7 +80,7 @@ public record ComposedConfig(
                 max = 256,
                 help =
                         "numbers that the recurrence remembers per channel (N), a complex one counting twice; 0 is 16 for s6,"
-                                + " 64 for s4 and s4d")
+                                + " 64 for s4 and s4d, none for hyena, which keeps the text")
         int dState,
 
         @ConfigField(
@@ -89,8 +89,8 @@ public record ComposedConfig(
                 min = 0,
                 max = 256,
                 help =
-                        "taps of the block's own short convolution, the current token included; 0 is 4 for mamba, none for"
-                                + " plain")
+                        "taps of the block's own short convolution, the current token included; 0 is 4 for mamba, 64 for h3 (of k"
+                                + " alone; around hyena 3, of q, k and v), none for plain")
         int dConv,
 
         @ConfigField(
@@ -115,7 +115,7 @@ public record ComposedConfig(
                 min = 1,
                 max = 1 << 20,
                 help = "tokens for which s4 stores its kernel, best those of a training sequence; longer texts pass in"
-                        + " pieces of so many")
+                        + " pieces of so many. For hyena the tokens over which its kernels fade")
         int kernelLength,
 
         @ConfigField(
@@ -203,6 +203,15 @@ public record ComposedConfig(
     /** The fields: keys, defaults, bounds, help. */
     public static final ConfigSchema<ComposedConfig> SCHEMA = ConfigSchema.of(ComposedConfig.class);
 
+    /** Width of the network that computes a Hyena's kernels. */
+    public static final int FILTER_WIDTH = 64;
+
+    /** Layers of that network between its first and its last one. */
+    public static final int FILTER_LAYERS = 2;
+
+    /** What that network sees of a distance. */
+    public static final int FILTER_FEATURES = 3;
+
     static final String MODEL_TYPE = "composed";
 
     /** @throws UserError if a value is out of its bounds, or two do not fit together */
@@ -240,7 +249,7 @@ public record ComposedConfig(
         expand = Automatic.choose(expand, automatic.expand());
         dtRank = Automatic.choose(dtRank, automatic.dtRank());
         dMlp = Automatic.choose(dMlp, automatic.dMlp());
-        automatic.check(aInit, discretisation, selective, dConv, expand, dMlp);
+        automatic.check(aInit, discretisation, selective, dState, dConv, expand, dMlp);
         if (isComplex(innerLayer, aInit) && dState % 2 != 0) {
             throw new UserError("\"state_size\" is " + dState + ", but must be even: " + innerLayer + " with a_init "
                     + aInit + " remembers pairs of real and imaginary part");
@@ -289,6 +298,11 @@ public record ComposedConfig(
     /** Channels of the inner layer (D). */
     public int dInner() {
         return expand * dModel;
+    }
+
+    /** Whether the short convolution of an h3 block runs over q, k and v, and not over k alone. */
+    public boolean filtersAll() {
+        return block.equals("h3") && innerLayer.equals("hyena");
     }
 
     /** Whether the time steps are computed from the token itself. */

@@ -54,15 +54,43 @@ record ComposedTensors(ComposedConfig config) {
                 addInner(mixer, all);
                 all.add(TensorSpec.of(mixer + "out_proj.weight", d, inner));
             }
-            default -> {} // h3: not there yet, and refused by the network
+            default -> addH3(mixer, all);
         }
+    }
+
+    private void addH3(String mixer, List<TensorSpec> all) {
+        long d = config.dModel();
+        all.add(TensorSpec.of(mixer + "in_proj.weight", 3 * d, d));
+        all.add(TensorSpec.of(mixer + "in_proj.bias", 3 * d));
+        if (config.filtersAll()) {
+            all.add(TensorSpec.of(mixer + "conv1d.weight", 3 * d, 1, config.dConv()));
+            all.add(TensorSpec.of(mixer + "conv1d.bias", 3 * d));
+        } else {
+            all.add(TensorSpec.of(mixer + "shift.weight", d, config.dConv()));
+            all.add(TensorSpec.of(mixer + "shift.skip", d));
+        }
+        addInner(mixer, all);
+        all.add(TensorSpec.of(mixer + "out_proj.weight", d, d));
+        all.add(TensorSpec.of(mixer + "out_proj.bias", d));
+    }
+
+    private void addHyena(String filter, List<TensorSpec> all) {
+        long in = ComposedConfig.FILTER_FEATURES;
+        for (int i = 0; i <= ComposedConfig.FILTER_LAYERS; i++) {
+            all.add(TensorSpec.of(filter + i + ".weight", ComposedConfig.FILTER_WIDTH, in));
+            all.add(TensorSpec.of(filter + i + ".bias", ComposedConfig.FILTER_WIDTH));
+            in = ComposedConfig.FILTER_WIDTH;
+        }
+        all.add(TensorSpec.of(filter + "frequency", ComposedConfig.FILTER_WIDTH));
+        all.add(TensorSpec.of(filter + "out.weight", config.dInner(), ComposedConfig.FILTER_WIDTH));
+        all.add(TensorSpec.of(filter + "skip", config.dInner()));
     }
 
     private void addInner(String mixer, List<TensorSpec> all) {
         switch (config.innerLayer()) {
             case "s6" -> addS6(mixer, all);
             case "s4", "s4d" -> addLinear(mixer + "ssm.", all);
-            default -> {} // hyena: not there yet, and refused by the network
+            default -> addHyena(mixer + "filter.", all);
         }
     }
 
@@ -115,8 +143,9 @@ record ComposedTensors(ComposedConfig config) {
     }
 
     private void addBlockState(String layer, List<TensorSpec> all) {
-        if (config.block().equals("mamba")) {
-            all.add(TensorSpec.of(layer + "conv", config.dInner(), config.dConv() - 1));
+        if (!config.block().equals("plain")) {
+            long filtered = config.filtersAll() ? 3L * config.dModel() : config.dInner();
+            all.add(TensorSpec.of(layer + "conv", filtered, config.dConv() - 1));
         }
     }
 

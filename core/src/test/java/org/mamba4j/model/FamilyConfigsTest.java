@@ -128,7 +128,9 @@ class FamilyConfigsTest {
                 read(COMPOSED + ",\"a_init\":\"inv\",\"selective\":\"b-c\",\"state_size\":8,\"expand\":1,"
                         + "\"conv_kernel\":2,\"mlp\":\"gated\",\"time_step_rank\":1}"),
                 read(COMPOSED + ",\"block\":\"plain\",\"inner_layer\":\"s4d\",\"discretisation\":\"bilinear\","
-                        + "\"tie_word_embeddings\":false}"));
+                        + "\"tie_word_embeddings\":false}"),
+                read(COMPOSED + ",\"block\":\"h3\",\"inner_layer\":\"s4d\",\"mlp\":\"gated\"}"),
+                read(COMPOSED + ",\"block\":\"h3\",\"inner_layer\":\"hyena\",\"kernel_length\":256}"));
         for (ModelConfig config : all) {
             assertThat(read(JsonText.compact(config.toJson()))).isEqualTo(config);
             assertThat(config.parameters()).contains(config.embedding(), config.head());
@@ -183,6 +185,7 @@ class FamilyConfigsTest {
             COMPOSED | "block":"gau" | must be one of plain, h3, mamba
             COMPOSED | "block":"plain","conv_kernel":4 | with block plain must be left out
             COMPOSED | "block":"h3","expand":2 | with block h3 must be left out
+            COMPOSED | "inner_layer":"hyena","state_size":4 | with inner_layer hyena must be left out
             COMPOSED | "intermediate_size":99 | with mlp none must be left out
             COMPOSED | "discretisation":"zoh" | with inner_layer s6 only exponential-euler can be computed
             COMPOSED | "inner_layer":"s4d","selective":"b" | with inner_layer s4d only all can be computed

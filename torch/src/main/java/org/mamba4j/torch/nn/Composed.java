@@ -10,7 +10,8 @@ import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
- * A language model put together from parts: blocks x + mixer(RMSNorm(x)), RMSNorm, head. A {@link Mixer} is a shape of block
+ * A language model put together from parts: blocks x + mixer(RMSNorm(x)), each followed by x + mlp(RMSNorm(x)) where
+ * the configuration asks for it, RMSNorm, head. A {@link Mixer} is a shape of block
  * around an {@link InnerLayer}; every shape goes with every inner layer, so that one part can be exchanged and all else
  * stays as it is, as in the comparisons of the Mamba paper ([1], tables 1, 6, 7, 8).
  *
@@ -38,16 +39,13 @@ public final class Composed extends LanguageNetwork {
                 .mapToObj(index -> new ComposedLayer(config, kernels, weights(), index))
                 .map(Block::of)
                 .toList();
-        if (!config.mlp().equals("none")) {
-            throw missing("mlp", config.mlp());
-        }
     }
 
     private static Mixer mixer(ComposedLayer layer, InnerLayer inner) {
         return switch (layer.config().block()) {
             case "plain" -> new PlainMixer(layer, inner);
             case "mamba" -> new MambaMixer(layer, inner);
-            default -> throw missing("block", layer.config().block());
+            default -> new H3Mixer(layer, inner);
         };
     }
 
@@ -56,6 +54,7 @@ public final class Composed extends LanguageNetwork {
             case "s6" -> new S6Layer(layer);
             case "s4" -> new S4Layer(layer);
             case "s4d" -> new S4dLayer(layer);
+            case "hyena" -> new HyenaLayer(layer);
             default -> throw missing("inner_layer", layer.config().innerLayer());
         };
     }
@@ -80,12 +79,23 @@ public final class Composed extends LanguageNetwork {
         Tensor x = embedded; // (B, L, d)
         for (Block block : blocks) {
             try (TensorScope scope = TensorScope.temporaries()) {
-                Tensor normed = rmsNorm(x, block.layer().weight("norm.weight"), config.normEpsilon()); // (B, L, d)
-                x = scope.promote(x.add(block.mixer().forward(normed, carry))); // (B, L, d)
+                x = scope.promote(block(block, x, carry)); // (B, L, d)
             }
             observer.accept(x);
         }
         return x;
+    }
+
+    private Tensor block(Block block, Tensor x, Carry carry) {
+        ComposedLayer layer = block.layer();
+        Tensor mixed = x.add(block.mixer().forward(norm(x, layer, "norm.weight"), carry)); // (B, L, d)
+        return config.mlp().equals("none")
+                ? mixed
+                : mixed.add(new GatedMlp(layer).forward(norm(mixed, layer, "norm2.weight"))); // (B, L, d)
+    }
+
+    private Tensor norm(Tensor x, ComposedLayer layer, String name) {
+        return rmsNorm(x, layer.weight(name), config.normEpsilon());
     }
 
     @Override

@@ -13,12 +13,18 @@ import org.mamba4j.model.ComposedConfig;
  *       then stores it as {@link S4Layer} does. The skip
  *       weight D: normal in S4 and S4D, 1 in S6, as their references have it.
  *   <li>Norms 1, biases 0, embedding normal; matrices and short convolutions (with their bias) uniform within 1 / √fan-in.
+ *       In models of H3 blocks matrices are normal, as the embedding is.
+ *   <li>H3's filter: uniform within 1 / √taps, its skip weight normal. Hyena's network: uniform within 1 / √fan-in, biases too,
+ *       frequencies {@value #FILTER_FREQUENCY}, the skip weight normal.
  *   <li>What writes to the residual stream, where the configuration asks for it: divided by the root of the number of
  *       writers, so that the stream's variance does not grow with depth.
  * </ul>
  */
 final class ComposedInit {
     private static final double TIME_STEP_FLOOR = 1e-4;
+
+    /** Of the sines in the network that computes a Hyena's kernels. */
+    private static final double FILTER_FREQUENCY = 10;
 
     private final ComposedConfig config;
 
@@ -61,7 +67,14 @@ final class ComposedInit {
             case "dt_proj.bias" -> MambaInit.timeStepBias(random, config.dtMin(), config.dtMax(), TIME_STEP_FLOOR);
             case "dt_proj.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dtRank()));
             case "conv1d.weight", "conv1d.bias" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dConv()));
-            default -> ordinary(parameter, random);
+            case "shift.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dConv()));
+            case "shift.skip", "filter.skip" -> random::nextGaussian;
+            case "filter.frequency" -> () -> FILTER_FREQUENCY;
+            case "filter.0.weight", "filter.0.bias" ->
+                MambaInit.uniform(random, 1 / Math.sqrt(ComposedConfig.FILTER_FEATURES));
+            default -> name.startsWith("filter.")
+                    ? MambaInit.uniform(random, 1 / Math.sqrt(ComposedConfig.FILTER_WIDTH))
+                    : ordinary(parameter, random);
         };
     }
 
@@ -77,6 +90,9 @@ final class ComposedInit {
         boolean writes = name.endsWith("out_proj.weight") || name.endsWith("fc2.weight");
         double writers = config.nLayer() * (config.mlp().equals("none") ? 1.0 : 2.0);
         double scale = writes && config.rescalePrenormResidual() ? 1 / Math.sqrt(writers) : 1;
+        if (config.block().equals("h3")) {
+            return () -> random.nextGaussian() * config.initializerRange() * scale;
+        }
         return MambaInit.uniform(
                 random, scale / Math.sqrt((double) parameter.tensor().size(1)));
     }

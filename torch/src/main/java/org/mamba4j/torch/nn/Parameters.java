@@ -33,11 +33,16 @@ public final class Parameters implements AutoCloseable {
         }
     }
 
-    /** Matrices and kernels decay; what is a number of a continuous system has a meaning of its own, whatever its shape. */
+    /**
+     * Matrices and short convolutions decay; what is a number of a continuous system, or of what draws a long kernel, has a
+     * meaning of its own, whatever its shape.
+     */
     private static boolean decays(TensorSpec spec) {
         String name = spec.name();
         return spec.shape().rank() >= 2
                 && !name.contains(".ssm.")
+                && !name.contains(".shift.")
+                && !name.contains(".filter.")
                 && !STATE_SPACE.contains(name.substring(name.lastIndexOf('.') + 1));
     }
 

@@ -157,7 +157,16 @@ class FamiliesTest {
                 .initializerRange(0.25);
         ComposedConfig mamba = small.build();
         ComposedConfig plain = mamba.toBuilder().block("plain").build();
+        ComposedConfig h3 = mamba.toBuilder().block("h3").mlp("gated").dMlp(20).build();
+        ComposedConfig.Builder hyena =
+                mamba.toBuilder().innerLayer("hyena").dState(0).kernelLength(50);
         return Stream.of(
+                h3,
+                h3.toBuilder().innerLayer("s4d").dConv(5).build(),
+                h3.toBuilder().innerLayer("s4d").dConv(3).mlp("none").dMlp(0).build(),
+                hyena.build(),
+                hyena.block("h3").build(),
+                hyena.block("plain").mlp("gated").dMlp(20).build(),
                 mamba,
                 mamba.toBuilder()
                         .aInit("half")

@@ -28,6 +28,14 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
         double[][] mixed = mixer(name + "mixer.", normed);
         for (int t = 0; t < x.length; t++) {
             PlainFamilies.add(x[t], mixed[t]);
+            if (c.mlp().equals("gated")) {
+                double[] two = plain.linear(name + "mlp.fc1", plain.rmsNorm(name + "norm2", x[t], c.normEpsilon()));
+                double[] half = new double[c.dMlp()];
+                for (int i = 0; i < half.length; i++) {
+                    half[i] = two[i] * PlainFamilies.activation("silu", two[half.length + i]);
+                }
+                PlainFamilies.add(x[t], plain.linear(name + "mlp.fc2", half));
+            }
         }
     }
 
@@ -35,11 +43,13 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
         Inner inner = u -> switch (c.innerLayer()) {
             case "s6" -> s6(name, u);
             case "s4" -> s4(name + "ssm.", u);
+            case "hyena" -> hyena(name + "filter.", u);
             default -> s4d(name + "ssm.", u);
         };
         return switch (c.block()) {
             case "plain" -> plainBlock(name, inner, x);
             case "mamba" -> mambaBlock(name, inner, x);
+            case "h3" -> h3Block(name, inner, x);
             default -> throw new IllegalArgumentException(c.block());
         };
     }
@@ -81,6 +91,75 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
                 y[t][i] *= PlainFamilies.activation("silu", both[t][channels + i]);
             }
             y[t] = plain.linear(name + "out_proj", y[t]);
+        }
+        return y;
+    }
+
+    private double[][] h3Block(String name, Inner inner, double[][] x) {
+        int d = c.dModel();
+        boolean hyena = c.innerLayer().equals("hyena");
+        double[][] projected = new double[x.length][];
+        double[][] filtered = new double[x.length][3 * d];
+        for (int t = 0; t < x.length; t++) {
+            projected[t] = plain.linear(name + "in_proj", x[t]);
+            for (int i = 0; i < 3 * d; i++) {
+                filtered[t][i] = projected[t][i];
+                if (hyena || i / d == 1) {
+                    float[] taps = plain.weight(name + (hyena ? "conv1d.weight" : "shift.weight"));
+                    int row = hyena ? i : i - d;
+                    filtered[t][i] = hyena
+                            ? plain.weight(name + "conv1d.bias")[i]
+                            : plain.weight(name + "shift.skip")[i - d] * projected[t][i];
+                    for (int back = 0; back < c.dConv() && back <= t; back++) {
+                        filtered[t][i] += taps[row * c.dConv() + c.dConv() - 1 - back] * projected[t - back][i];
+                    }
+                }
+            }
+        }
+        double[][] product = new double[x.length][d];
+        for (int t = 0; t < x.length; t++) {
+            for (int i = 0; i < d; i++) {
+                product[t][i] = filtered[t][d + i] * filtered[t][2 * d + i];
+            }
+        }
+        double[][] y = inner.apply(product);
+        for (int t = 0; t < x.length; t++) {
+            for (int i = 0; i < d; i++) {
+                y[t][i] *= filtered[t][i];
+            }
+            y[t] = plain.linear(name + "out_proj", y[t]);
+        }
+        return y;
+    }
+
+    /** The kernel as the network draws it, then the sum over all distances. */
+    private double[][] hyena(String name, double[][] u) {
+        int channels = c.dInner();
+        double[][] kernel = new double[u.length][];
+        for (int s = 0; s < u.length; s++) {
+            double tau = (double) s / c.kernelLength();
+            double[] x = {tau, Math.cos(2 * Math.PI * tau), -Math.sin(2 * Math.PI * tau)};
+            for (int i = 0; i < 3; i++) {
+                x = plain.linear(name + i, x);
+                for (int j = 0; j < x.length; j++) {
+                    x[j] = Math.sin(plain.weight(name + "frequency")[j] * x[j]);
+                }
+            }
+            kernel[s] = plain.linear(name + "out", x);
+            for (int i = 0; i < channels; i++) {
+                double slow = -Math.log(1e-2) / 1.5;
+                double fast = -Math.log(1e-2) / 0.3;
+                kernel[s][i] *= Math.exp(-tau * (slow + (fast - slow) * i / (channels - 1)));
+            }
+        }
+        double[][] y = new double[u.length][channels];
+        for (int t = 0; t < u.length; t++) {
+            for (int i = 0; i < channels; i++) {
+                y[t][i] = plain.weight(name + "skip")[i] * u[t][i];
+                for (int s = 0; s <= t; s++) {
+                    y[t][i] += kernel[s][i] * u[t - s][i];
+                }
+            }
         }
         return y;
     }
