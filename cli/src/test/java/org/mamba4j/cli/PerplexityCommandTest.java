@@ -115,7 +115,8 @@ class PerplexityCommandTest {
     void tokensAreLeftOutOfAMambaOnlyAndOnLibtorch() throws IOException {
         Path noting = memMamba();
         assertThat(comparedWith(noting + ":decimate:layers=0").err()).contains("of a mamba only");
-        assertThat(comparedWith(noting.toString(), "--decimate", "layers=7").err()).contains("the last layer is 1");
+        assertThat(comparedWith(noting.toString(), "--decimate", "layers=7").err())
+                .contains("the last layer is 1");
         assertThat(comparedWith(noting.toString(), "--decimate", "layers=0", "--engine", "java")
                         .err())
                 .contains("take the engine torch");

@@ -266,8 +266,9 @@ public final class Checkpoint implements AutoCloseable {
         MambaConfig mamba = switch (config) {
             case MambaConfig plain -> plain;
             case DeciMambaConfig other -> other.mamba();
-            default -> throw new UserError(folder + " holds a model of type " + config.modelType()
-                    + ": tokens can be left out of a mamba only");
+            default ->
+                throw new UserError(folder + " holds a model of type " + config.modelType()
+                        + ": tokens can be left out of a mamba only");
         };
         return new Checkpoint(folder, new DeciMambaConfig(mamba, decimation), files, parameters, closing);
     }

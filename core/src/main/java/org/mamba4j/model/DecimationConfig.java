@@ -88,11 +88,13 @@ public record DecimationConfig(
                     case "base" -> values.set("baseLength", Integer.valueOf(value));
                     case "beta" -> values.set("beta", Double.valueOf(value));
                     case "min" -> values.set("minLength", Integer.valueOf(value));
-                    default -> throw new UserError("decimation '" + text + "': '" + part
-                            + "' is none of layers=, base=, beta=, min=; for example " + SYNTAX);
+                    default ->
+                        throw new UserError("decimation '" + text + "': '" + part
+                                + "' is none of layers=, base=, beta=, min=; for example " + SYNTAX);
                 }
             } catch (NumberFormatException e) {
-                throw new UserError("decimation '" + text + "': '" + value + "' is no number; for example " + SYNTAX, e);
+                throw new UserError(
+                        "decimation '" + text + "': '" + value + "' is no number; for example " + SYNTAX, e);
             }
         }
         return values.make();

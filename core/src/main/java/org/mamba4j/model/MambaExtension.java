@@ -19,8 +19,7 @@ import org.mamba4j.json.JsonValue;
  * @param prefix of the record's keys
  * @param schema of the record
  */
-record MambaExtension<E extends Record>(
-        String modelType, String architecture, String prefix, ConfigSchema<E> schema) {
+record MambaExtension<E extends Record>(String modelType, String architecture, String prefix, ConfigSchema<E> schema) {
 
     JsonObject write(MambaConfig mamba, E extension) {
         JsonObject.Builder json = JsonObject.builder();

@@ -77,8 +77,7 @@ public final class BatchReading {
     /** Whether texts may be read in parts, and what the model remembers has a constant size. */
     private boolean streams() {
         ModelConfig config = network.config() instanceof MemMambaConfig memory ? memory.mamba() : network.config();
-        return !network.needsWholeTexts()
-                && config.stateTensors(0).equals(config.stateTensors(1));
+        return !network.needsWholeTexts() && config.stateTensors(0).equals(config.stateTensors(1));
     }
 
     private long[] read(int[] tokens, int firstRow, int rows, int length) {
@@ -94,7 +93,8 @@ public final class BatchReading {
                 int from = at;
                 int count = Math.min(chunk, length - at);
                 likeliest = compute(() -> {
-                    Tensor hidden = network.hidden(ids(tokens, firstRow, rows, length, from, count), carry, LanguageNetwork.UNOBSERVED);
+                    Tensor hidden = network.hidden(
+                            ids(tokens, firstRow, rows, length, from, count), carry, LanguageNetwork.UNOBSERVED);
                     carry.commit(count);
                     return from + count == length ? likeliest(hidden) : new long[0];
                 });

@@ -45,7 +45,7 @@ final class CausalFilter {
         Tensor all = torch.cat(new TensorVector(past, now), 2); // (B, D, K - 1 + L)
         Tensor y; // (B, D, L)
         if (length == 1) {
-            y = all.mul(taps).sum(new long[] {2}, true, new org.bytedeco.pytorch.ScalarTypeOptional());
+            y = all.mul(taps).sum(2).unsqueeze(2);
         } else if (kernel <= FEW) {
             y = all.narrow(2, 0, length).mul(taps.narrow(1, 0, 1));
             for (long tap = 1; tap < kernel; tap++) {

@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
-import org.mamba4j.UserError;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
@@ -54,13 +53,8 @@ public final class Composed extends LanguageNetwork {
             case "s6" -> new S6Layer(layer);
             case "s4" -> new S4Layer(layer);
             case "s4d" -> new S4dLayer(layer);
-            case "hyena" -> new HyenaLayer(layer);
-            default -> throw missing("inner_layer", layer.config().innerLayer());
+            default -> new HyenaLayer(layer);
         };
-    }
-
-    private static UserError missing(String key, String value) {
-        return new UserError("\"" + key + "\" is " + value + ", which this version cannot compute yet");
     }
 
     @Override

@@ -72,9 +72,10 @@ final class ComposedInit {
             case "filter.frequency" -> () -> FILTER_FREQUENCY;
             case "filter.0.weight", "filter.0.bias" ->
                 MambaInit.uniform(random, 1 / Math.sqrt(ComposedConfig.FILTER_FEATURES));
-            default -> name.startsWith("filter.")
-                    ? MambaInit.uniform(random, 1 / Math.sqrt(ComposedConfig.FILTER_WIDTH))
-                    : ordinary(parameter, random);
+            default ->
+                name.startsWith("filter.")
+                        ? MambaInit.uniform(random, 1 / Math.sqrt(ComposedConfig.FILTER_WIDTH))
+                        : ordinary(parameter, random);
         };
     }
 

@@ -129,7 +129,8 @@ public final class DeciMamba extends LanguageNetwork {
                     .narrow(1, 0, optional) // (B, optional, D)
                     .pow(new Scalar(2))
                     .sum(2); // (B, optional): the norm's square, of the same order
-            Tensor first = importance.topk(kept, 1, true, true).get1().sort(1, false).get0(); // (B, K)
+            Tensor first =
+                    importance.topk(kept, 1, true, true).get1().sort(1, false).get0(); // (B, K)
             long length = all.u().size(1);
             Tensor rest = torch.arange(new Scalar((long) optional), new Scalar(length))
                     .to(first.device(), ScalarType.Long)

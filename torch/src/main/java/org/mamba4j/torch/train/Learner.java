@@ -114,8 +114,8 @@ final class Learner implements AutoCloseable {
         return translated(
                 "evaluation",
                 () -> NoGrad.call(() -> TensorScope.call(() -> {
-                    Tensor likeliest =
-                            network.forward(BatchTensors.inputs(batch), BatchTensors.wanted(batch)).argmax(new LongOptional(2), false);
+                    Tensor likeliest = network.forward(BatchTensors.inputs(batch), BatchTensors.wanted(batch))
+                            .argmax(new LongOptional(2), false);
                     double loss = BatchTensors.loss(network, batch).item_float();
                     return Answers.of(batch, Tensors.toLongs(likeliest), loss);
                 })));

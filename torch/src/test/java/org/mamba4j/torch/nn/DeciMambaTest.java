@@ -50,7 +50,8 @@ class DeciMambaTest {
     private static void assertClose(float[] actual, double[] expected) {
         assertThat(actual).hasSize(expected.length);
         for (int i = 0; i < actual.length; i++) {
-            assertThat((double) actual[i]).isCloseTo(expected[i], Offset.offset(1e-4 * Math.max(1, Math.abs(expected[i]))));
+            assertThat((double) actual[i])
+                    .isCloseTo(expected[i], Offset.offset(1e-4 * Math.max(1, Math.abs(expected[i]))));
         }
     }
 

@@ -1,6 +1,7 @@
 package org.mamba4j.torch.nn;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,38 +29,47 @@ final class PlainDeciMamba {
         }
     }
 
-    /** A token between two layers. */
-    private record Token(int place, double[] x) {}
-
     /** What one token is for the scan of a layer, and how important. */
-    private record Entry(Token token, double[] u, double[] z, double[] delta, double[] b, double[] c, double norm) {}
+    private static final class Entry {
+        private final double[] x; // the token between two layers (d)
+        private double[] u = {}; // (D)
+        private double[] z = {}; // (D)
+        private double[] delta = {}; // (D)
+        private double[] b = {}; // (N)
+        private double[] c = {}; // (N)
+        private double norm;
+
+        Entry(double[] x) {
+            this.x = x;
+        }
+    }
 
     /** Logits after each of the last {@code wanted} tokens. */
     double[][] read(int[] tokens, int wanted) {
-        List<Token> stream = new ArrayList<>();
+        List<double[]> stream = new ArrayList<>();
         float[] embedding = weight(c.embedding().name());
         for (int t = 0; t < tokens.length; t++) {
             double[] x = new double[c.dModel()];
             for (int i = 0; i < x.length; i++) {
                 x[i] = embedding[tokens[t] * x.length + i];
             }
-            stream.add(new Token(t, x));
+            stream.add(x);
         }
         for (int layer = 0; layer < c.nLayer(); layer++) {
             stream = layer(layer, stream, wanted);
         }
         double[][] logits = new double[wanted][];
         for (int i = 0; i < wanted; i++) {
-            double[] last = norm("backbone.norm_f.weight", stream.get(stream.size() - wanted + i).x());
+            double[] last = norm("backbone.norm_f.weight", stream.get(stream.size() - wanted + i));
             logits[i] = product(c.head().name(), last);
         }
         return logits;
     }
 
-    private List<Token> layer(int layer, List<Token> stream, int wanted) {
+    private List<double[]> layer(int layer, List<double[]> stream, int wanted) {
         String name = "backbone.layers." + layer + ".mixer.";
         List<Entry> entries = new ArrayList<>();
-        for (Token token : stream) {
+        for (double[] token : stream) {
             entries.add(entry(layer, name, token));
         }
         int optional = stream.size() - wanted;
@@ -67,32 +77,33 @@ final class PlainDeciMamba {
         if (place >= 0 && place < decimation.layers() && optional > 0) {
             double most = Math.min(optional, decimation.baseLength() * Math.pow(decimation.beta(), place));
             int kept = (int) Math.max(most, decimation.minLength());
-            List<Double> norms = new ArrayList<>(
-                    entries.subList(0, optional).stream().map(Entry::norm).sorted().toList());
+            List<Double> norms = new ArrayList<>(entries.subList(0, optional).stream()
+                    .map(entry -> entry.norm)
+                    .sorted()
+                    .toList());
             double least = norms.get(Math.max(0, optional - kept));
             List<Entry> all = entries;
             entries = new ArrayList<>();
             for (int i = 0; i < all.size(); i++) {
-                if (i >= optional || all.get(i).norm() >= least) {
+                if (i >= optional || all.get(i).norm >= least) {
                     entries.add(all.get(i));
                 }
             }
         }
-        List<Token> next = new ArrayList<>();
+        List<double[]> next = new ArrayList<>();
         for (Entry entry : entries) {
             double[] out = product(name + "out_proj.weight", scanned(layer, name, entry));
             for (int i = 0; i < out.length; i++) {
-                out[i] += entry.token().x()[i];
+                out[i] += entry.x[i];
             }
-            next.add(new Token(entry.token().place(), out));
+            next.add(out);
         }
         return next;
     }
 
-    private Entry entry(int layer, String name, Token token) {
+    private Entry entry(int layer, String name, double[] token) {
         int channels = c.dInner();
-        double[] both = product(
-                name + "in_proj.weight", norm("backbone.layers." + layer + ".norm.weight", token.x()));
+        double[] both = product(name + "in_proj.weight", norm("backbone.layers." + layer + ".norm.weight", token));
         double[] u = new double[channels];
         double[] z = new double[channels];
         for (int i = 0; i < channels; i++) {
@@ -108,16 +119,21 @@ final class PlainDeciMamba {
             z[i] = both[channels + i];
         }
         double[] selection = product(name + "x_proj.weight", u);
-        double[] low = java.util.Arrays.copyOf(selection, c.dtRank());
+        double[] low = Arrays.copyOf(selection, c.dtRank());
         double[] delta = product(name + "dt_proj.weight", low);
         double square = 0;
         for (int i = 0; i < channels; i++) {
             delta[i] = Math.log1p(Math.exp(delta[i] + weight(name + "dt_proj.bias")[i]));
             square += delta[i] * delta[i];
         }
-        double[] b = java.util.Arrays.copyOfRange(selection, c.dtRank(), c.dtRank() + c.dState());
-        double[] out = java.util.Arrays.copyOfRange(selection, c.dtRank() + c.dState(), selection.length);
-        return new Entry(token, u, z, delta, b, out, Math.sqrt(square));
+        Entry entry = new Entry(token);
+        entry.u = u;
+        entry.z = z;
+        entry.delta = delta;
+        entry.b = Arrays.copyOfRange(selection, c.dtRank(), c.dtRank() + c.dState());
+        entry.c = Arrays.copyOfRange(selection, c.dtRank() + c.dState(), selection.length);
+        entry.norm = Math.sqrt(square);
+        return entry;
     }
 
     private double[] scanned(int layer, String name, Entry e) {
@@ -126,10 +142,10 @@ final class PlainDeciMamba {
             double[] h = states.get(layer)[i];
             for (int n = 0; n < h.length; n++) {
                 double a = -Math.exp(weight(name + "A_log")[i * h.length + n]);
-                h[n] = Math.exp(e.delta()[i] * a) * h[n] + e.delta()[i] * e.b()[n] * e.u()[i];
-                y[i] += e.c()[n] * h[n];
+                h[n] = Math.exp(e.delta[i] * a) * h[n] + e.delta[i] * e.b[n] * e.u[i];
+                y[i] += e.c[n] * h[n];
             }
-            y[i] = (y[i] + weight(name + "D")[i] * e.u()[i]) * silu(e.z()[i]);
+            y[i] = (y[i] + weight(name + "D")[i] * e.u[i]) * silu(e.z[i]);
         }
         return y;
     }
