@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.Scalar;
@@ -25,7 +26,8 @@ import org.mamba4j.torch.nn.Parameter;
  * p ← p - lr · (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
  * </pre>
  *
- * <p>Parameters form two groups: those that decay and those that do not. One fused operator updates all tensors of a
+ * <p>Parameters form groups: those that decay, those that do not, and of each those whose rate has a limit ({@link
+ * Parameter#greatestRate}). One fused operator updates all tensors of a
  * group, which on a CPU is a few times faster than one operator per formula and tensor. Gradients are kept between
  * steps and added to in place, so the lists handed to the operator are built once.
  *
@@ -50,7 +52,14 @@ public final class AdamW implements AutoCloseable {
     public record Settings(double beta1, double beta2, double eps, double weightDecay) {}
 
     /** The lists that the fused operator takes. */
-    private record Group(double weightDecay, List<IValue> lists) {}
+    private record Group(double weightDecay, double greatestRate, List<IValue> lists) {}
+
+    /** What the members of a group have in common. */
+    private record Kind(boolean decays, double greatestRate) {
+        static Kind of(Parameter parameter) {
+            return new Kind(parameter.decays(), parameter.greatestRate());
+        }
+    }
 
     /**
      * An optimiser that has seen nothing.
@@ -73,15 +82,13 @@ public final class AdamW implements AutoCloseable {
                 state.put("square." + parameter.name(), own(scope, torch.zeros_like(tensor.detach())));
             }
             gradients = own(scope, Operators.list(all));
-            addGroup(scope, parameters.stream().filter(Parameter::decays).toList(), settings.weightDecay());
-            addGroup(scope, parameters.stream().filter(p -> !p.decays()).toList(), 0);
+            parameters.stream()
+                    .collect(Collectors.groupingBy(Kind::of, LinkedHashMap::new, Collectors.toList()))
+                    .forEach((kind, members) -> addGroup(scope, kind, members));
         }
     }
 
-    private void addGroup(TensorScope scope, List<Parameter> members, double weightDecay) {
-        if (members.isEmpty()) {
-            return;
-        }
+    private void addGroup(TensorScope scope, Kind kind, List<Parameter> members) {
         List<IValue> lists = List.of(
                 Operators.list(members.stream().map(Parameter::tensor).toList()),
                 Operators.list(members.stream().map(p -> p.tensor().grad()).toList()),
@@ -90,7 +97,7 @@ public final class AdamW implements AutoCloseable {
                 Operators.list(List.of()),
                 Operators.list(members.stream().map(p -> steps).toList()));
         lists.forEach(list -> own(scope, list));
-        groups.add(new Group(weightDecay, lists));
+        groups.add(new Group(kind.decays() ? settings.weightDecay() : 0, kind.greatestRate(), lists));
     }
 
     private Tensor state(String kind, Parameter parameter) {
@@ -131,13 +138,13 @@ public final class AdamW implements AutoCloseable {
     /**
      * Changes the parameters.
      *
-     * @param rate learning rate of this step
+     * @param rate learning rate of this step, for all that have no lower limit
      */
     public void step(double rate) {
         NoGrad.run(() -> TensorScope.run(() -> {
             steps.add_(new Scalar(1.0f));
             for (Group group : groups) {
-                Operators.adamW(group.lists, rate, group.weightDecay, settings);
+                Operators.adamW(group.lists, Math.min(rate, group.greatestRate), group.weightDecay, settings);
             }
         }));
     }
