@@ -97,6 +97,13 @@ final class ExperimentCommand implements Runnable {
     private List<String> models = new ArrayList<>();
 
     @Option(
+            names = "--set",
+            paramLabel = "key=value",
+            description =
+                    "Replace a setting of the trainings, for example optimiser.lr=1e-3, as in a recipe of train; may be given several times.")
+    private List<String> settings = new ArrayList<>();
+
+    @Option(
             names = "--stop-after",
             paramLabel = "MINUTES",
             description = "Save and end after so many minutes, to go on later (default: at the end).")
@@ -120,8 +127,8 @@ final class ExperimentCommand implements Runnable {
         Setup setup = new Setup(scale(), device, seedList(), dataFolder(), checkedSteps());
         String command = "./mamba4j "
                 + String.join(" ", spec.commandLine().getParseResult().originalArgs());
-        ExperimentRun.Order order =
-                new ExperimentRun.Order(folder, models, duration(), reportOnly, ThisMachine.describe(device), command);
+        ExperimentRun.Order order = new ExperimentRun.Order(
+                folder, models, settings, duration(), reportOnly, ThisMachine.describe(device), command);
         System.out.println(Terminal.STDOUT.bold(experiment.question()));
         ExperimentRun.Outcome outcome;
         try (StatusLine status = new StatusLine("")) {

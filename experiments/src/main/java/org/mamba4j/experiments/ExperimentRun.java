@@ -47,10 +47,17 @@ public final class ExperimentRun {
      * @param command that does this
      */
     public record Order(
-            Path out, List<String> models, Duration atMost, boolean reportOnly, String machine, String command) {
-        /** Copies {@code models}. */
+            Path out,
+            List<String> models,
+            List<String> settings,
+            Duration atMost,
+            boolean reportOnly,
+            String machine,
+            String command) {
+        /** Copies the lists. */
         public Order {
             models = List.copyOf(models);
+            settings = List.copyOf(settings);
         }
     }
 
@@ -92,8 +99,9 @@ public final class ExperimentRun {
      * @throws UserError if no part has one of the models, data is missing, or a file cannot be written
      */
     public Outcome run() {
-        List<Part> all = experiment.parts(setup);
-        List<Part> wanted = all.stream().filter(this::isWanted).toList();
+        List<Part> all =
+                experiment.parts(setup).stream().map(this::withSettings).toList();
+        List<Part> wanted = all.stream().filter(part -> isWanted(part, all)).toList();
         if (wanted.isEmpty()) {
             throw new UserError("no model of " + experiment.name() + " has " + String.join(" or ", order.models())
                     + " in its name: it has "
@@ -120,13 +128,21 @@ public final class ExperimentRun {
         return report(all);
     }
 
-    private boolean isWanted(Part part) {
-        String name = (part.model() + " " + part.setting()).toLowerCase(Locale.ROOT);
+    /** What is trained, trained as the user wants it. */
+    private Part withSettings(Part part) {
+        return part instanceof TrainedPart trained && !order.settings().isEmpty()
+                ? trained.withSettings(order.settings())
+                : part;
+    }
+
+    /** A wish that is a model's whole name means that model alone. */
+    private boolean isWanted(Part part, List<Part> all) {
         return order.models().isEmpty()
                 || order.models().stream()
-                        .map(wish -> wish.toLowerCase(Locale.ROOT))
-                        .anyMatch(wish ->
-                                wish.startsWith("^") ? name.startsWith(wish.substring(1)) : name.contains(wish));
+                        .anyMatch(wish -> all.stream()
+                                        .anyMatch(other -> other.model().equalsIgnoreCase(wish))
+                                ? part.model().equalsIgnoreCase(wish)
+                                : part.model().toLowerCase(Locale.ROOT).contains(wish.toLowerCase(Locale.ROOT)));
     }
 
     /** Says how long it will take: parts that differ in their seed alone take equally long. */

@@ -58,6 +58,13 @@ public record TrainedPart(
         settings = List.copyOf(settings);
     }
 
+    /** The same with other settings: those given replace those of the same keys. */
+    TrainedPart withSettings(List<String> others) {
+        List<String> all = new ArrayList<>(settings);
+        all.addAll(others); // the last one of a key counts
+        return new TrainedPart(row, setting, seed, all, device, data, source, measurement);
+    }
+
     @Override
     public String model() {
         return row.name();

@@ -147,6 +147,9 @@ class ExperimentRunTest {
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("lstm")
                 .hasMessageContaining("Mamba");
+        Fake two = new Fake(List.of(part("Mamba", "one"), part("MemMamba", "one")));
+        assertThat(new Smoke(two, folder).run("mamba").left()).containsExactly("MemMamba, seed 1");
+        assertThat(new Smoke(two, folder).run("mam").left()).isEmpty();
         assertThatThrownBy(() -> Experiments.named("nothing"))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("induction-heads");

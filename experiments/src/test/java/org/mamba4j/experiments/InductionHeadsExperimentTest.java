@@ -12,7 +12,7 @@ class InductionHeadsExperimentTest {
     @Test
     void aMambaLearnsItInSecondsAndNothingRunsTwice(@TempDir Path folder) {
         Smoke smoke = new Smoke(new InductionHeadsExperiment(), folder);
-        ExperimentRun.Outcome outcome = smoke.run("Mamba");
+        ExperimentRun.Outcome outcome = smoke.run("Mamba", "MemMamba");
 
         for (String model : new String[] {"Mamba", "MemMamba"}) {
             double[] accuracy = outcome.results().values(model, "2^6", InductionHeadsExperiment.ACCURACY);
@@ -25,7 +25,7 @@ class InductionHeadsExperimentTest {
         assertThat(smoke.lines).anyMatch(line -> line.startsWith("projected time: "));
 
         smoke.lines.clear();
-        assertThat(smoke.run("Mamba").results()).isEqualTo(outcome.results());
+        assertThat(smoke.run("Mamba", "MemMamba").results()).isEqualTo(outcome.results());
         assertThat(smoke.lines).containsExactly("induction-heads, scale smoke, on cpu: 2 parts, 2 done before");
     }
 }

@@ -37,7 +37,8 @@ final class Smoke {
     }
 
     ExperimentRun.Outcome run(Duration atMost, String... models) {
-        ExperimentRun.Order order = new ExperimentRun.Order(out, List.of(models), atMost, false, "a test", "a command");
+        ExperimentRun.Order order =
+                new ExperimentRun.Order(out, List.of(models), List.of(), atMost, false, "a test", "a command");
         ExperimentRun.Listener listener = new ExperimentRun.Listener() {
             @Override
             public void line(String text) {
