@@ -11,11 +11,27 @@ import org.mamba4j.model.ModelConfig;
 public final class FakeLanguageModel implements LanguageModel {
     private final int vocabSize;
     private final Function<int[], float[]> logits;
+    private final boolean inParts;
 
     /** @param logits from the history (never empty, not to be modified) to (V) */
     public FakeLanguageModel(int vocabSize, Function<int[], float[]> logits) {
+        this(vocabSize, logits, true);
+    }
+
+    private FakeLanguageModel(int vocabSize, Function<int[], float[]> logits, boolean inParts) {
         this.vocabSize = vocabSize;
         this.logits = logits;
+        this.inParts = inParts;
+    }
+
+    /** The same, but it must be given whole texts: one that goes on is an error. */
+    public FakeLanguageModel ofWholeTexts() {
+        return new FakeLanguageModel(vocabSize, logits, false);
+    }
+
+    @Override
+    public boolean readsInParts() {
+        return inParts;
     }
 
     /** A model that, whatever it reads, thinks of token {@code script[n]} as certain to come as number n, n from 0. */
@@ -71,6 +87,9 @@ public final class FakeLanguageModel implements LanguageModel {
 
     @Override
     public void score(State state, int[] tokens, int from, RowConsumer consumer) {
+        if (!inParts && state.tokensSeen() > 0) {
+            throw new IllegalStateException(state.tokensSeen() + " tokens of this text were read before");
+        }
         for (int i = 0; i < tokens.length; i++) {
             step(state, tokens[i]);
             if (i >= from) {

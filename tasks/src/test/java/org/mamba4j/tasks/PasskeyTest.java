@@ -76,6 +76,14 @@ class PasskeyTest {
     }
 
     @Test
+    void whoMustSeeWholeTextsIsGivenWholeTexts() {
+        Passkey.Grid grid = grid(4, 3, 600, 900);
+        FakeLanguageModel reader = reader(500, false);
+        assertThat(new Passkey(new Subject(reader.ofWholeTexts(), BYTES, 1)).measure(grid, TEXT, fraction -> {}))
+                .isEqualTo(new Passkey(new Subject(reader, BYTES, 1)).measure(grid, TEXT, fraction -> {}));
+    }
+
+    @Test
     void theFirstFailureOfAReaderEndsTheWork() {
         FakeLanguageModel broken = new FakeLanguageModel(BYTES.vocabSize(), history -> {
             throw new UserError("broken");
