@@ -3,8 +3,10 @@ package org.mamba4j.torch.nn;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
+import org.mamba4j.inference.State;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.torch.Gpu;
@@ -59,5 +61,42 @@ class ComposedTest {
                             "backbone.layers.0.mixer.conv1d.weight",
                             "backbone.layers.0.mixer.out_proj.weight");
         }
+    }
+
+    /** What S4 derives from its weights for streaming is kept, but not beyond them. */
+    @Test
+    void s4FollowsItsWeights() {
+        ComposedConfig config = ComposedConfig.builder()
+                .vocabSize(VOCABULARY)
+                .dModel(8)
+                .nLayer(1)
+                .block("plain")
+                .innerLayer("s4")
+                .dState(8)
+                .kernelLength(32)
+                .build();
+        int[] tokens = new SplittableRandom(4).ints(30, 0, VOCABULARY).toArray();
+        try (LanguageNetwork network = LanguageNetwork.create(config, Gpu.kernelsUnderTest(), 1)) {
+            float[] first = read(network, tokens);
+            assertThat(first).usingComparatorWithPrecision(1e-4f).containsExactly(last(network, tokens));
+            NoGrad.run(() -> TensorScope.run(() ->
+                    network.parameters().forEach(parameter -> parameter.tensor().mul_(new Scalar(1.2)))));
+            float[] second = read(network, tokens);
+            assertThat(second).usingComparatorWithPrecision(1e-4f).containsExactly(last(network, tokens));
+            assertThat(second).isNotEqualTo(first);
+        }
+    }
+
+    private static float[] read(LanguageNetwork network, int[] tokens) {
+        TorchLanguageModel model = new TorchLanguageModel(network);
+        try (State state = model.newState()) {
+            model.prefill(state, tokens);
+            return model.logits(state);
+        }
+    }
+
+    private static float[] last(LanguageNetwork network, int[] tokens) {
+        return TensorScope.call(() -> Tensors.toFloats(
+                network.forward(Tensors.ofTokens(tokens, 0, 1, tokens.length)).select(1, tokens.length - 1)));
     }
 }

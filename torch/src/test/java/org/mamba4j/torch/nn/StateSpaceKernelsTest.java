@@ -62,12 +62,8 @@ class StateSpaceKernelsTest {
     }
 
     private static Tensor complex(List<List<Complex>> values) {
-        double[] parts = values.stream()
-                .flatMap(List::stream)
-                .flatMapToDouble(value -> DoubleStream.of(value.re(), value.im()))
-                .toArray();
         return ComplexTensors.ofPairs(
-                tensor(parts, values.size(), 2L * values.getFirst().size()));
+                tensor(pairs(values), values.size(), 2L * values.getFirst().size()));
     }
 
     private static Tensor numbers(List<Double> values) {
@@ -332,6 +328,101 @@ class StateSpaceKernelsTest {
                 error = Math.max(error, Math.abs(actual[l] - expected[l]));
             }
             assertThat(error / greatest).as("seed %d", seed).isLessThan(1e-3);
+        });
+    }
+
+    /** A kernel of the numbers that are trained, as tensors of pairs. */
+    private interface Kernel {
+        Tensor of(List<Tensor> parameters);
+    }
+
+    private void assertGradients(Kernel kernel, List<double[]> numbers, int length) {
+        double[] weights = random.doubles((long) CHANNELS * length, -1, 1).toArray();
+        List<Tensor> leaves = leaves(numbers);
+        leaves.forEach(leaf -> leaf.requires_grad_(true));
+        kernel.of(leaves).mul(tensor(weights, CHANNELS, length)).sum().backward();
+        for (int input = 0; input < numbers.size(); input++) {
+            double[] values = numbers.get(input);
+            double[] gradient = values(leaves.get(input).grad());
+            double scale =
+                    Math.max(1, Arrays.stream(gradient).map(Math::abs).max().orElse(0));
+            for (int i = 0; i < values.length; i += 5) {
+                double value = values[i];
+                double h = 1e-6 * Math.max(1e-2, Math.abs(value));
+                values[i] = value + h;
+                double above = weighted(kernel, numbers, weights);
+                values[i] = value - h;
+                double below = weighted(kernel, numbers, weights);
+                values[i] = value;
+                assertThat(gradient[i])
+                        .as("seed %d, parameter %d at %d", seed, input, i)
+                        .isCloseTo((above - below) / (2 * h), Offset.offset(1e-5 * scale));
+            }
+        }
+    }
+
+    private static double weighted(Kernel kernel, List<double[]> numbers, double[] weights) {
+        return TensorScope.call(() -> {
+            double[] values = values(kernel.of(leaves(numbers)));
+            double sum = 0;
+            for (int i = 0; i < values.length; i++) {
+                sum += weights[i] * values[i];
+            }
+            return sum;
+        });
+    }
+
+    private static List<Tensor> leaves(List<double[]> numbers) {
+        return numbers.stream()
+                .map(values -> tensor(values, CHANNELS, values.length / CHANNELS))
+                .toList();
+    }
+
+    private static double[] pairs(List<List<Complex>> values) {
+        return values.stream()
+                .flatMap(List::stream)
+                .flatMapToDouble(value -> DoubleStream.of(value.re(), value.im()))
+                .toArray();
+    }
+
+    @Test
+    void gradientsOfKernelsAreDifferences() {
+        Systems s4 = hippo(8, 0.01, 0.1);
+        Systems s4d = diagonal(8);
+        TensorScope.run(() -> {
+            List<double[]> numbers = List.of(
+                    s4.steps().stream().mapToDouble(Double::doubleValue).toArray(),
+                    pairs(s4.lambda()),
+                    pairs(s4.p()),
+                    pairs(s4.b()),
+                    pairs(s4.c()));
+            assertGradients(
+                    leaves -> new LowRankSystem(
+                                    leaves.get(0).squeeze(1),
+                                    ComplexTensors.ofPairs(leaves.get(1)),
+                                    ComplexTensors.ofPairs(leaves.get(2)),
+                                    ComplexTensors.ofPairs(leaves.get(3)),
+                                    ComplexTensors.ofPairs(leaves.get(4)),
+                                    30)
+                            .kernel(),
+                    numbers,
+                    30);
+            for (boolean bilinear : new boolean[] {false, true}) {
+                assertGradients(
+                        leaves -> DiagonalSystem.of(
+                                        leaves.get(0).squeeze(1),
+                                        ComplexTensors.ofPairs(leaves.get(1)),
+                                        ComplexTensors.ofPairs(leaves.get(2)),
+                                        bilinear)
+                                .kernel(30),
+                        List.of(
+                                s4d.steps().stream()
+                                        .mapToDouble(Double::doubleValue)
+                                        .toArray(),
+                                pairs(s4d.lambda()),
+                                pairs(s4d.c())),
+                        30);
+            }
         });
     }
 }
