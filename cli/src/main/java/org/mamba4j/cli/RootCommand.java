@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             ChatCommand.class,
             ScoreCommand.class,
+            EmbedCommand.class,
             EvalCommand.class,
             LogitsCommand.class,
             MemoryCommand.class,

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,8 +35,6 @@ import picocli.CommandLine.Parameters;
             "           cat *.log | ./mamba4j score --model runs/demo --per-line -"
         })
 final class ScoreCommand implements Runnable {
-    private static final String STANDARD_INPUT = "-";
-
     @Mixin
     private final ModelOptions model = new ModelOptions();
 
@@ -67,7 +64,7 @@ final class ScoreCommand implements Runnable {
 
     @Override
     public void run() {
-        files.forEach(ScoreCommand::check);
+        files.forEach(TextFiles::check);
         Tokenizer tokenizer = model.tokenizer();
         List<TextScore> scores = new ArrayList<>();
         try (LanguageModel opened = model.open()) {
@@ -82,18 +79,8 @@ final class ScoreCommand implements Runnable {
         }
     }
 
-    private static void check(String file) {
-        Path path = Path.of(file);
-        if (!file.equals(STANDARD_INPUT) && Files.isDirectory(path)) {
-            throw new UserError(file + " is a folder: give the files in it, such as " + file + "/*");
-        }
-        if (!file.equals(STANDARD_INPUT) && !Files.exists(path)) {
-            throw new UserError("there is no file " + file);
-        }
-    }
-
     private static TextScore score(Scorer scorer, State state, String file, ScoreOutput output) {
-        try (InputStream in = open(file);
+        try (InputStream in = TextFiles.open(file);
                 StatusLine status = new StatusLine("score " + file)) {
             ScoreOutput.Text text = output.begin(file);
             Progress progress = new Progress(size(file), status, text.printsMuch());
@@ -102,10 +89,7 @@ final class ScoreCommand implements Runnable {
                 progress.advance(bytes.length);
             });
             if (score.tokens() == 0) {
-                throw new UserError(
-                        file.equals(STANDARD_INPUT)
-                                ? "standard input is empty: there is nothing to score"
-                                : file + " is empty: there is nothing to score");
+                throw new UserError(TextFiles.name(file) + " is empty: there is nothing to score");
             }
             text.end(score);
             if (score.uncertainCuts() > 0) {
@@ -116,21 +100,15 @@ final class ScoreCommand implements Runnable {
                         score.uncertainCuts())));
             }
             return score;
-        } catch (NoSuchFileException e) {
-            throw new UserError("there is no file " + file, e);
         } catch (IOException e) {
-            throw new UserError(file + " cannot be read (" + e.getMessage() + ")", e);
+            throw TextFiles.unreadable(file, e);
         }
-    }
-
-    private static InputStream open(String file) throws IOException {
-        return file.equals(STANDARD_INPUT) ? System.in : Files.newInputStream(Path.of(file));
     }
 
     /** Bytes of the file, or 0 where that cannot be known. */
     private static long size(String file) {
         try {
-            return file.equals(STANDARD_INPUT) ? 0 : Files.size(Path.of(file));
+            return TextFiles.isStandardInput(file) ? 0 : Files.size(Path.of(file));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
