@@ -1,13 +1,17 @@
 package org.mamba4j.inference;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.zip.CRC32C;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.DType;
 import org.mamba4j.checkpoint.SafetensorsFile;
@@ -28,6 +32,8 @@ import org.mamba4j.model.TensorSpec;
  * <tr><td>{@code model}</td><td>the model's {@link org.mamba4j.checkpoint.ModelFingerprint}: the numbers of a state mean
  *     something to the model that made them only</td></tr>
  * <tr><td>{@code tokens_seen}</td><td>tokens read since the state was new</td></tr>
+ * <tr><td>{@code checksum}</td><td>CRC-32C, in hexadecimal, of {@code tokens_seen} as 8 bytes and of each tensor in the order
+ *     of {@link ModelConfig#stateTensors(long)}, little-endian; files of version 1 have none</td></tr>
  * </table>
  *
  * <p>Of a Mamba, layer i has {@code layers.i.conv} (dInner, dConv - 1), the convolution's last inputs, oldest first,
@@ -36,7 +42,13 @@ import org.mamba4j.model.TensorSpec;
  */
 public final class StateFile {
     static final String FORMAT = "mamba4j-state";
-    static final int VERSION = 1;
+    static final int VERSION = 2;
+
+    /** Files of the versions from this one on say what their numbers add up to. */
+    private static final int WITH_CHECKSUM = 2;
+
+    /** Numbers that are brought to bytes at once. */
+    private static final int CHECKED_AT_ONCE = 1 << 14;
 
     private StateFile() {}
 
@@ -62,7 +74,8 @@ public final class StateFile {
                 "version", Integer.toString(VERSION),
                 "model_type", config.modelType(),
                 "model", fingerprint,
-                "tokens_seen", Long.toString(state.tokensSeen()));
+                "tokens_seen", Long.toString(state.tokensSeen()),
+                "checksum", checksum(config, state));
         SafetensorsWriter.write(file, metadata, tensors);
     }
 
@@ -90,8 +103,39 @@ public final class StateFile {
                 requireFinite(path, spec.name(), values);
                 tensors.put(spec.name(), values);
             }
-            return new StateSnapshot(tokensSeen, tensors);
+            StateSnapshot state = new StateSnapshot(tokensSeen, tensors);
+            if (number(file, "version") >= WITH_CHECKSUM || file.metadata().containsKey("checksum")) {
+                checkSum(file, checksum(config, state));
+            }
+            return state;
         }
+    }
+
+    private static void checkSum(SafetensorsFile file, String actual) {
+        String written = text(file, "checksum");
+        if (!written.equals(actual)) {
+            throw new UserError(file.path() + " is damaged: its numbers have the checksum " + actual + ", not "
+                    + JsonText.quoted(written) + " as when they were written");
+        }
+    }
+
+    private static String checksum(ModelConfig config, StateSnapshot state) {
+        CRC32C sum = new CRC32C();
+        sum.update(bytes(Long.BYTES).putLong(state.tokensSeen()).flip());
+        for (TensorSpec spec : config.stateTensors(state.tokensSeen())) {
+            float[] values = state.tensor(spec.name());
+            ByteBuffer part = bytes(CHECKED_AT_ONCE * Float.BYTES);
+            for (int from = 0; from < values.length; from += CHECKED_AT_ONCE) {
+                int count = Math.min(CHECKED_AT_ONCE, values.length - from);
+                part.clear().asFloatBuffer().put(values, from, count);
+                sum.update(part.limit(count * Float.BYTES));
+            }
+        }
+        return HexFormat.of().toHexDigits((int) sum.getValue());
+    }
+
+    private static ByteBuffer bytes(int count) {
+        return ByteBuffer.allocate(count).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** What the file must hold; its number of tokens may be anything. */

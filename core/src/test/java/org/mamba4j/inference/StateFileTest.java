@@ -89,7 +89,7 @@ class StateFileTest {
     @CsvSource({
         "format, pt, is not a saved state",
         "format, -, is not a saved state",
-        "version, 2, 'is a state of version 2, newer than this program'",
+        "version, 3, 'is a state of version 3, newer than this program'",
         "version, -, the metadata lack \"version\"",
         "version, -1, the metadata's \"version\" is \"-1\"",
         "version, x, the metadata's \"version\" is \"x\"",
@@ -97,7 +97,10 @@ class StateFileTest {
         "model_type, llama, is a state of a model of type \"llama\"",
         "tokens_seen, -, the metadata lack \"tokens_seen\"",
         "tokens_seen, -5, the metadata's \"tokens_seen\" is \"-5\"",
-        "tokens_seen, 9999999999999999999, the metadata's \"tokens_seen\" is"
+        "tokens_seen, 9999999999999999999, the metadata's \"tokens_seen\" is",
+        "tokens_seen, 5, 'is damaged: its numbers have the checksum '",
+        "checksum, -, the metadata lack \"checksum\"",
+        "checksum, 00000000, 'not \"00000000\" as when they were written'"
     })
     void metadataThatDoNotFitAreRefused(String key, String value, String message) {
         rewrite(key, value, tensors -> {});
@@ -140,6 +143,37 @@ class StateFileTest {
     }
 
     @Test
+    void noDamagedByteIsOverlooked() throws IOException {
+        StateSnapshot state = random();
+        StateFile.write(file(), CONFIG, MODEL, state);
+        byte[] whole = Files.readAllBytes(file());
+        int refused = 0;
+        for (int at = 0; at < whole.length; at++) {
+            byte[] damaged = whole.clone();
+            damaged[at] ^= (byte) (1 << at % 8);
+            Files.write(file(), damaged);
+            try {
+                // As where a version has become an older one, which changes nothing.
+                StateSnapshot read = StateFile.read(file(), CONFIG, MODEL);
+                assertThat(read.tokensSeen()).as("byte %d", at).isEqualTo(state.tokensSeen());
+                read.tensors().forEach((name, values) -> assertThat(values)
+                        .as(name)
+                        .isEqualTo(state.tensor(name)));
+            } catch (UserError e) {
+                assertThat(e.getMessage()).startsWith(file().toString()).doesNotContain("\n");
+                refused++;
+            }
+        }
+        assertThat(refused).isGreaterThan(whole.length - 10);
+    }
+
+    @Test
+    void aStateOfTheFirstVersionNeedsNoChecksum() {
+        rewrite(Map.of("version", "1", "checksum", "-"), tensors -> {});
+        assertThat(StateFile.read(file(), CONFIG, MODEL).tokensSeen()).isPositive();
+    }
+
+    @Test
     void aStateThatDivergedIsNotWritten() throws IOException {
         StateFile.write(file(), CONFIG, MODEL, random());
         byte[] before = Files.readAllBytes(file());
@@ -174,7 +208,12 @@ class StateFileTest {
     }
 
     /** A good file, but for one text of the metadata ("-" removes it) and some tensors. */
+    /** Replaces a metadatum, or with {@code -} removes it. */
     private void rewrite(String key, String value, Change change) {
+        rewrite(key.isEmpty() ? Map.of() : Map.of(key, value), change);
+    }
+
+    private void rewrite(Map<String, String> changes, Change change) {
         StateFile.write(file(), CONFIG, MODEL, random());
         Map<String, String> metadata;
         List<SafetensorsWriter.Tensor> tensors = new ArrayList<>();
@@ -185,11 +224,13 @@ class StateFileTest {
                         SafetensorsWriter.Tensor.ofFloats(name, open.info(name).shape(), open.floats(name)));
             }
         }
-        if (value.equals("-")) {
-            metadata.remove(key);
-        } else if (!key.isEmpty()) {
-            metadata.put(key, value);
-        }
+        changes.forEach((key, value) -> {
+            if (value.equals("-")) {
+                metadata.remove(key);
+            } else {
+                metadata.put(key, value);
+            }
+        });
         change.apply(tensors);
         SafetensorsWriter.write(file(), metadata, tensors);
     }
