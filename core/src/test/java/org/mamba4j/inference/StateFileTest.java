@@ -156,9 +156,8 @@ class StateFileTest {
                 // As where a version has become an older one, which changes nothing.
                 StateSnapshot read = StateFile.read(file(), CONFIG, MODEL);
                 assertThat(read.tokensSeen()).as("byte %d", at).isEqualTo(state.tokensSeen());
-                read.tensors().forEach((name, values) -> assertThat(values)
-                        .as(name)
-                        .isEqualTo(state.tensor(name)));
+                read.tensors()
+                        .forEach((name, values) -> assertThat(values).as(name).isEqualTo(state.tensor(name)));
             } catch (UserError e) {
                 assertThat(e.getMessage()).startsWith(file().toString()).doesNotContain("\n");
                 refused++;
@@ -208,7 +207,6 @@ class StateFileTest {
     }
 
     /** A good file, but for one text of the metadata ("-" removes it) and some tensors. */
-    /** Replaces a metadatum, or with {@code -} removes it. */
     private void rewrite(String key, String value, Change change) {
         rewrite(key.isEmpty() ? Map.of() : Map.of(key, value), change);
     }

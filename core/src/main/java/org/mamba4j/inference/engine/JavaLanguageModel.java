@@ -2,13 +2,10 @@ package org.mamba4j.inference.engine;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
@@ -30,45 +27,26 @@ public final class JavaLanguageModel implements LanguageModel {
     /** Tokens of one pass: enough that the weights are read rarely, few enough that activations stay in a cache. */
     static final int CHUNK = 256;
 
-    /** Logits that are computed at once while scoring. */
-    private static final int SCORED_AT_ONCE = 1 << 20;
-
-    /** Added to {@link #users} when the model is closed. */
-    private static final int CLOSED = Integer.MIN_VALUE;
-
     private final MambaStack config;
     private final Checkpoint checkpoint;
-    private final Arena arena;
     private final Layer.Kernels kernels;
     private final Matrix embedding;
     private final List<Layer> layers;
     private final List<List<MemoryLayer>> memories; // one of each layer, or none
     private final SideBySide sideBySide;
     private final MemorySegment norm;
-    private final Matrix head;
+    private final Head head;
     private final Pool<Chunk> chunks;
-    private final Pool<Scores> logits;
 
     /** Activations of a pass of many tokens. */
     private record Chunk(Activations at, MemoryActivations memory) {}
 
-    /** Room for the logits of some tokens, and for one. */
-    private record Scores(Rows all, Rows first) {
-        static Scores of(Rows all) {
-            return new Scores(all, all.steps(0, 1));
-        }
-    }
-
-    /** Passes under way: the weights stay mapped until the last one has ended. */
-    private final AtomicInteger users = new AtomicInteger();
-
-    private final AtomicBoolean freed = new AtomicBoolean();
+    private final Users users;
     private final StringBuilder fingerprint = new StringBuilder();
     private final LazyTokenizer tokenizer;
 
     private JavaLanguageModel(Checkpoint checkpoint, Arena arena, Layer.Kernels kernels) {
         this.checkpoint = checkpoint;
-        this.arena = arena;
         this.kernels = kernels;
         config = supported(checkpoint);
         tokenizer = new LazyTokenizer(checkpoint.folder());
@@ -82,12 +60,14 @@ public final class JavaLanguageModel implements LanguageModel {
                 .toList();
         sideBySide = new SideBySide(layers, memories, kernels);
         norm = weights.floats("backbone.norm_f.weight");
-        head = mamba().tieEmbeddings() ? embedding : weights.matrix("lm_head.weight");
+        head = new Head(mamba().tieEmbeddings() ? embedding : weights.matrix("lm_head.weight"), kernels.dense(), arena);
         int longest = tokensToBorder(0);
         chunks = new Pool<>(
                 () -> new Chunk(Activations.allocate(mamba(), longest, arena), memoryActivations(longest, arena)));
-        int scored = Math.clamp(SCORED_AT_ONCE / config.vocabSize(), 1, CHUNK);
-        logits = new Pool<>(() -> Scores.of(Activations.rows(arena, scored, config.vocabSize())));
+        users = new Users(() -> {
+            arena.close();
+            checkpoint.close();
+        });
     }
 
     private List<MemoryLayer> memory(Weights weights, int layer) {
@@ -184,11 +164,11 @@ public final class JavaLanguageModel implements LanguageModel {
     String fingerprint() {
         synchronized (fingerprint) {
             if (fingerprint.isEmpty()) {
-                enter();
+                users.enter();
                 try {
                     fingerprint.append(checkpoint.fingerprint());
                 } finally {
-                    leave();
+                    users.leave();
                 }
             }
             return fingerprint.toString();
@@ -214,11 +194,11 @@ public final class JavaLanguageModel implements LanguageModel {
     public void step(State state, int token) {
         JavaState own = own(state);
         Requests.checkToken(token, vocabSize());
-        enter();
+        users.enter();
         try {
             step(own, token);
         } finally {
-            leave();
+            users.leave();
         }
     }
 
@@ -233,30 +213,24 @@ public final class JavaLanguageModel implements LanguageModel {
     public void logits(State state, float[] target) {
         JavaState own = own(state);
         Requests.checkHasRead(own);
-        enter();
+        users.enter();
         try {
-            Scores buffer = logits.take();
-            try {
-                kernels.dense().multiply(head, own.hidden(), MemorySegment.NULL, buffer.first());
-                MemorySegment.copy(buffer.all().memory(), ValueLayout.JAVA_FLOAT, 0, target, 0, vocabSize());
-            } finally {
-                logits.giveBack(buffer);
-                Reference.reachabilityFence(own);
-            }
+            head.logits(own.hidden(), target);
         } finally {
-            leave();
+            Reference.reachabilityFence(own);
+            users.leave();
         }
     }
 
     @Override
     public void score(State state, int[] tokens, int from, RowConsumer consumer) {
-        read(state, tokens, from, (hidden, first) -> hand(hidden, first, consumer));
+        read(state, tokens, from, (hidden, first) -> head.hand(hidden, first, consumer));
     }
 
     @Override
     public void hidden(State state, int[] tokens, int from, RowConsumer consumer) {
         float[] row = new float[config.dModel()];
-        read(state, tokens, from, (hidden, first) -> hand(hidden, first, row, consumer));
+        read(state, tokens, from, (hidden, first) -> Head.hand(hidden, first, row, consumer));
     }
 
     /** Sees what a pass made. */
@@ -274,7 +248,7 @@ public final class JavaLanguageModel implements LanguageModel {
         Requests.checkFrom(from, tokens);
         JavaState own = own(state);
         Requests.checkTokens(tokens, vocabSize());
-        enter();
+        users.enter();
         try {
             int start = 0;
             while (start < tokens.length) {
@@ -283,7 +257,7 @@ public final class JavaLanguageModel implements LanguageModel {
                 start += count;
             }
         } finally {
-            leave();
+            users.leave();
         }
     }
 
@@ -331,13 +305,13 @@ public final class JavaLanguageModel implements LanguageModel {
     public void step(List<State> states, int[] tokens) {
         Requests.checkBatch(states, tokens, vocabSize());
         List<JavaState> own = states.stream().map(this::own).toList();
-        enter();
+        users.enter();
         try {
             for (int first = 0; first < tokens.length; ) {
                 first += step(own, tokens, first);
             }
         } finally {
-            leave();
+            users.leave();
         }
     }
 
@@ -368,7 +342,7 @@ public final class JavaLanguageModel implements LanguageModel {
         List<JavaState> own = states.stream().map(this::own).toList();
         own.forEach(Requests::checkHasRead);
         List<float[]> all = new ArrayList<>();
-        enter();
+        users.enter();
         Chunk borrowed = chunks.take();
         try {
             Rows room = borrowed.at().u();
@@ -377,12 +351,12 @@ public final class JavaLanguageModel implements LanguageModel {
                 for (int i = 0; i < count; i++) {
                     SideBySide.copy(own.get(first + i).hidden(), 0, room, i);
                 }
-                hand(room.steps(0, count), 0, (position, row) -> all.add(row.clone()));
+                head.hand(room.steps(0, count), 0, (position, row) -> all.add(row.clone()));
             }
             return all;
         } finally {
             chunks.giveBack(borrowed);
-            leave();
+            users.leave();
         }
     }
 
@@ -404,31 +378,6 @@ public final class JavaLanguageModel implements LanguageModel {
         kernels.dense().addNorm(at.x(), at.out(), norm, (float) mamba().normEpsilon(), hidden);
     }
 
-    /** Hands over the logits of {@code hidden} (1, L, d), which belongs to the positions from {@code position} on. */
-    private void hand(Rows hidden, int position, RowConsumer consumer) {
-        Scores borrowed = logits.take();
-        try {
-            Rows buffer = borrowed.all();
-            float[] row = new float[vocabSize()];
-            for (int first = 0; first < hidden.length(); first += buffer.length()) {
-                Rows some = buffer.steps(0, Math.min(buffer.length(), hidden.length() - first));
-                kernels.dense().multiply(head, hidden.steps(first, some.length()), MemorySegment.NULL, some);
-                hand(some, position + first, row, consumer);
-            }
-        } finally {
-            logits.giveBack(borrowed);
-        }
-    }
-
-    /** Hands over each of {@code rows}, copied to {@code row}. */
-    private static void hand(Rows rows, int position, float[] row, RowConsumer consumer) {
-        for (int i = 0; i < rows.length(); i++) {
-            long at = Float.BYTES * (rows.offset() + i * rows.rowStride());
-            MemorySegment.copy(rows.memory(), ValueLayout.JAVA_FLOAT, at, row, 0, row.length);
-            consumer.accept(position + i, row);
-        }
-    }
-
     private JavaState own(State state) {
         if (state instanceof JavaState own && own.isOf(this)) {
             return own;
@@ -436,32 +385,9 @@ public final class JavaLanguageModel implements LanguageModel {
         throw Requests.foreignState();
     }
 
-    private void enter() {
-        if (users.incrementAndGet() < 0) {
-            leave();
-            throw new IllegalStateException("the model is closed");
-        }
-    }
-
-    private void leave() {
-        if (users.decrementAndGet() == CLOSED) {
-            free();
-        }
-    }
-
     /** The weights are let go when the last pass that is under way has ended. */
     @Override
     public void close() {
-        int before = users.getAndUpdate(count -> count < 0 ? count : count + CLOSED);
-        if (before == 0) {
-            free();
-        }
-    }
-
-    private void free() {
-        if (freed.compareAndSet(false, true)) {
-            arena.close();
-            checkpoint.close();
-        }
+        users.close();
     }
 }
