@@ -53,10 +53,10 @@ final class GpuTensors {
         }
     }
 
-    /** Whether all {@code tensors} that are there begin at multiples of 16 bytes. */
+    /** Whether all {@code tensors} that are there and have elements begin at multiples of 16 bytes. */
     static boolean beginAligned(Tensor... tensors) {
         for (Tensor tensor : tensors) {
-            if (tensor.defined() && tensor.data_ptr().address() % VECTOR_BYTES != 0) {
+            if (tensor.defined() && tensor.numel() > 0 && tensor.data_ptr().address() % VECTOR_BYTES != 0) {
                 return false;
             }
         }
