@@ -31,36 +31,42 @@ final class DnaExperiment implements Experiment {
 
     /** A family with the largest context that it is asked at, and its learning rate. */
     private record Family(String name, double rate, int longestPower, Maker maker) {
-        ModelRow row(int width, int layers) {
-            return maker.make(name, width, layers);
+        ModelRow row(int width, int layers, int length) {
+            return maker.make(name, width, layers, length);
         }
     }
 
-    /** Makes a model of some width, as deep as so many layers of attention. */
+    /** Makes a model of some width, as deep as so many layers of attention, for sequences of some length. */
     @FunctionalInterface
     private interface Maker {
-        ModelRow make(String name, int width, int layers);
+        ModelRow make(String name, int width, int layers, int length);
     }
 
     private static final List<Family> FAMILIES = List.of(
             new Family("Mamba", 4e-3, 17, DnaExperiment::mamba),
             new Family("Transformer++", 2e-3, 14, DnaExperiment::transformer),
-            new Family(
-                    "Hyena",
-                    2e-3,
-                    17,
-                    (name, width, layers) -> Composed.row(name, 16, width, layers, Composed.parts("h3", "hyena"))),
+            new Family("Hyena", 2e-3, 17, DnaExperiment::hyena),
             new Family("MemMamba", 4e-3, 14, DnaExperiment::memMamba));
 
-    static ModelRow mamba(String name, int width, int layers) {
+    static ModelRow mamba(String name, int width, int layers, int length) {
         return ModelRow.of(name, "'model_type':'mamba'," + sizes(width, 2 * layers));
     }
 
-    static ModelRow memMamba(String name, int width, int layers) {
+    static ModelRow memMamba(String name, int width, int layers, int length) {
         return ModelRow.of(name, "'model_type':'memmamba','memory_summary_size':32," + sizes(width, 2 * layers));
     }
 
-    static ModelRow transformer(String name, int width, int layers) {
+    /** The H3 block around a long convolution whose kernel fades over the training length. */
+    static ModelRow hyena(String name, int width, int layers, int length) {
+        return Composed.row(
+                name,
+                Bases.VOCAB_SIZE,
+                width,
+                2 * layers,
+                Composed.parts("h3", "hyena") + ",'kernel_length':" + length);
+    }
+
+    static ModelRow transformer(String name, int width, int layers, int length) {
         int gated = Math.ceilDiv(8 * width, 3 * 16) * 16;
         return ModelRow.of(
                 name,
@@ -138,14 +144,14 @@ final class DnaExperiment implements Experiment {
     }
 
     private static Part length(Family family, int power, long seed, Setup setup, Genomes genomes) {
-        ModelRow row = family.row(setup.by(16, 48, 128), setup.by(1, 2, 6));
+        ModelRow row = family.row(setup.by(16, 48, 128), setup.by(1, 2, 6), 1 << power);
         return part(row, "context 2^" + power, family.rate(), power, seed, setup, genomes);
     }
 
     private static Part size(Family family, int size, long seed, Setup setup, Genomes genomes) {
         int width = List.of(64, 96, 128, 192, 256).get(size) / setup.by(4, 2, 1);
         int layers = List.of(4, 5, 6, 7, 8).get(size) / setup.by(4, 2, 1);
-        ModelRow row = family.row(width, layers);
+        ModelRow row = family.row(width, layers, 1 << setup.by(6, 8, 10));
         // Rows are told apart by their names: the same model at the same length is another part in another row.
         ModelRow named = new ModelRow(row.name() + " of width " + width, row.json());
         return part(named, "size", family.rate(), setup.by(6, 8, 10), seed, setup, genomes);

@@ -39,14 +39,14 @@ final class SpeciesParts {
         return setup.by(List.of(7), List.of(5, 8, 10), List.of(5, 8, 10, 12, 14));
     }
 
-    private static List<ModelRow> models(Setup setup) {
+    private static List<ModelRow> models(Setup setup, int length) {
         int width = setup.by(16, 48, 128);
         int layers = setup.by(1, 2, 6);
         List<ModelRow> rows = List.of(
-                DnaExperiment.mamba("Mamba", width, layers),
-                DnaExperiment.transformer("Transformer++", width, layers),
-                Composed.row("Hyena", 16, width, layers, Composed.parts("h3", "hyena")),
-                DnaExperiment.memMamba("MemMamba", width, layers));
+                DnaExperiment.mamba("Mamba", width, layers, length),
+                DnaExperiment.transformer("Transformer++", width, layers, length),
+                DnaExperiment.hyena("Hyena", width, layers, length),
+                DnaExperiment.memMamba("MemMamba", width, layers, length));
         return setup.scale() == Scale.SMOKE ? rows.subList(0, 1) : rows;
     }
 
@@ -56,9 +56,10 @@ final class SpeciesParts {
             parts.add(new WordsPart(word, setup, genomes));
         }
         for (long seed : setup.seeds()) {
-            for (ModelRow row : models(setup)) {
+            int models = models(setup, 1).size();
+            for (int model = 0; model < models; model++) {
                 for (int power : powers(setup)) {
-                    parts.add(part(row, power, seed, setup, genomes));
+                    parts.add(part(models(setup, 1 << power).get(model), power, seed, setup, genomes));
                 }
             }
         }
