@@ -6,6 +6,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.tasks.Draws;
 
 /**
  * Spoken digits for a language model of sound: first the token of the digit, then sample by sample the {@link MuLaw} steps
@@ -47,7 +48,7 @@ public final class DigitSequences implements BatchSource {
 
     @Override
     public Batch batch(long index) {
-        SplittableRandom random = new SplittableRandom(seed ^ (index * 0x9E3779B97F4A7C15L));
+        SplittableRandom random = Draws.of(seed, index);
         Recording[] drawn = new Recording[rows];
         Arrays.setAll(drawn, row -> recordings.get(random.nextInt(recordings.size())));
         return batch(List.of(drawn), length);

@@ -7,6 +7,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.tasks.Draws;
 
 /**
  * Windows of DNA for a language model: L bases, and after each the one that follows.
@@ -39,7 +40,7 @@ public final class DnaWindows {
     private record Random(List<Contig> contigs, int length, int rows, long seed) implements BatchSource {
         @Override
         public Batch batch(long index) {
-            SplittableRandom random = new SplittableRandom(seed ^ (index * 0x9E3779B97F4A7C15L));
+            SplittableRandom random = Draws.of(seed, index);
             int[] inputs = new int[rows * length];
             int[] targets = new int[inputs.length];
             int[] window = new int[length + 1];

@@ -7,6 +7,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.tasks.Draws;
 
 /**
  * DNA that is to be told apart by species: L bases, then {@link Bases#SPECIES}, after which the token of the species
@@ -128,7 +129,7 @@ public final class SpeciesSequences implements BatchSource {
 
     /** The sequences of batch {@code index}. */
     List<Sample> samples(long index) {
-        SplittableRandom random = new SplittableRandom(seed ^ (index * 0x9E3779B97F4A7C15L));
+        SplittableRandom random = Draws.of(seed, index);
         List<Sample> samples = new ArrayList<>();
         for (int row = 0; row < rows; row++) {
             samples.add(draw(random));

@@ -9,7 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
@@ -138,6 +140,23 @@ class DnaTest {
             ahead += forward.contains(read) ? 1 : 0;
         }
         assertThat(ahead).isBetween(1, 15);
+    }
+
+    /** Batches that share windows would be learnt by heart. */
+    @Test
+    void neighbouringBatchesAndSeedsShareNothing() {
+        List<Genome> genomes = List.of(new Genome("g", List.of(random("c", 100_000, 0.5, 9))));
+        Set<String> windows = new HashSet<>();
+        for (long seed = 1; seed <= 2; seed++) {
+            BatchSource source = DnaWindows.training(genomes, 30, 16, seed);
+            for (int i = 0; i < 10; i++) {
+                int[] inputs = source.batch(i).inputs();
+                for (int row = 0; row < 16; row++) {
+                    windows.add(text(Arrays.copyOfRange(inputs, row * 30, (row + 1) * 30)));
+                }
+            }
+        }
+        assertThat(windows).hasSizeGreaterThan(2 * 160 - 5);
     }
 
     private static String text(int[] bases) {
