@@ -38,6 +38,19 @@ class ChooseParams(ctypes.Structure):
                 + [(n, ctypes.c_int) for n in "batch vocab stops topK".split()] + [(n, ctypes.c_float) for n in "temperature topP minP".split()])
 
 
+class EnterParams(ctypes.Structure):
+    _fields_ = ([(n, ctypes.c_void_p) for n in "normed squares weight xProj channel conv u z shares".split()]
+                + [("batch", ctypes.c_int), ("epsilon", ctypes.c_float)])
+
+
+class RecurParams(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in "shares u z dtProj channel h y".split()] + [("batch", ctypes.c_int)]
+
+
+class LeaveParams(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in "y weight residual norm normed squares".split()] + [("batch", ctypes.c_int)]
+
+
 def fill(p, **values):
     for name, t in values.items():
         setattr(p, name, t.data_ptr() if hasattr(t, "data_ptr") else t)
@@ -50,10 +63,11 @@ def batch_options(d, bf16=1, N=N, K=K):
 
 class Batch:
     """A step of many sequences; `mix`: convolution and states by decode_select and decode_state, each in one kernel;
-    `ahead`: decode_state asks for the next in_proj."""
+    `ahead`: decode_state asks for the next in_proj; `fused`: a layer is decode_enter, decode_recur and decode_leave instead,
+    with further options of theirs."""
 
-    def __init__(self, packed, batch, mix=True, early=True, ahead=True):
-        m, self.p, self.batch, self.mix, self.early = packed.m, packed, batch, mix, early
+    def __init__(self, packed, batch, mix=True, early=True, ahead=True, fused=False, **more):
+        m, self.p, self.batch, self.mix, self.early, self.fused = packed.m, packed, batch, mix, early, fused
         self.m, o = m, batch_options(m.d, m.bf16, m.N, m.K)
         self.ahead = ahead
         self.module = Module.of("decode_batch", SEQUENCES=8, **o)
@@ -65,6 +79,15 @@ class Batch:
             self.select_shared, = self.selecting.ints("decode_select_shared", 1)
             self.state_shared, = self.stating.ints("decode_state_shared", 1)
         t, S = packed.embedding.dtype, packed.x_proj.shape[2]
+        if fused:
+            self.entering, self.recurring, self.leaving = (Module.of("decode_" + n, **o, **more) for n in ("enter", "recur", "leave"))
+            self.enter_rows, self.enter_columns, enter, self.x_tiles, self.norm_tiles = self.entering.ints("decode_enter_geometry", 5)
+            self.recur_channels, recur = self.recurring.ints("decode_recur_geometry", 2)
+            self.leave_rows, self.leave_columns, leave = self.leaving.ints("decode_leave_geometry", 3)
+            self.fused_shared = enter, recur, leave
+            self.shares = torch.full((batch, self.x_tiles, S), float("nan"), device="cuda")
+            self.squares = torch.full((batch, self.norm_tiles), float("nan"), device="cuda")
+            self.z = torch.full((batch, m.D), float("nan"), device="cuda", dtype=t)
         new = lambda *s, dtype=t: torch.full(s, float("nan"), device="cuda", dtype=dtype)
         self.conv, self.h = m.states(batch)
         self.tokens = torch.zeros(batch, device="cuda", dtype=torch.int32)
@@ -98,6 +121,24 @@ class Batch:
             fill(p, ahead=k.in_proj[l + 1], aheadBytes=k.in_proj[l + 1].nbytes)
         self.stating.launch("decode_state", (self.m.D // 64, -(-self.batch // 8), 1), 256, p, self.state_shared, early=self.early)
 
+    def enter(self, l):
+        k = self.p
+        p = fill(EnterParams(), normed=self.normed, weight=k.in_proj[l], xProj=k.x_proj[l], channel=k.channel[l], conv=self.conv[l], u=self.u, z=self.z,
+                 shares=self.shares, batch=self.batch, epsilon=1e-5)
+        if l:
+            fill(p, squares=self.squares)
+        self.entering.launch("decode_enter", (2 * self.m.D // self.enter_columns, -(-self.batch // self.enter_rows), 1), 256, p, self.fused_shared[0], early=self.early)
+
+    def recur(self, l):
+        k = self.p
+        p = fill(RecurParams(), shares=self.shares, u=self.u, z=self.z, dtProj=k.dt_proj[l], channel=k.channel[l], h=self.h[l], y=self.y, batch=self.batch)
+        self.recurring.launch("decode_recur", (self.m.D // self.recur_channels, -(-self.batch // 4), 1), 512, p, self.fused_shared[1], early=self.early)
+
+    def leave(self, l):
+        k = self.p
+        p = fill(LeaveParams(), y=self.y, weight=k.out_proj[l], residual=self.residual, norm=k.norm[l + 1], normed=self.normed, squares=self.squares, batch=self.batch)
+        self.leaving.launch("decode_leave", (self.m.d // self.leave_columns, -(-self.batch // self.leave_rows), 1), 256, p, self.fused_shared[2], early=self.early)
+
     def plain(self, l):
         m, k, n = self.m, self.p, self.batch
         p = fill(BatchParams(), xz=self.xz, channel=k.channel[l], conv=self.conv[l], h=self.h[l], u=self.u, select=self.select,
@@ -114,6 +155,13 @@ class Batch:
 
     def blocks(self):
         self.norm(0)
+        if self.fused:
+            for l in range(self.m.layers):
+                self.enter(l)
+                self.recur(l)
+                self.leave(l)
+            self.norm(self.m.layers)
+            return
         for l in range(self.m.layers):
             self.in_proj(l)
             if self.mix:
@@ -183,7 +231,10 @@ def check_batch(d, layers, V, batch, bf16=1, N=N, steps=4, **more):
 CHECKS = [dict(d=768, layers=3, V=1000, batch=n) for n in (1, 7, 8, 16, 17, 128, 300)] + [
     dict(d=768, layers=3, V=1000, batch=128, early=False), dict(d=768, layers=3, V=1000, batch=33, mix=False), dict(d=384, layers=3, V=1003, batch=70),
     dict(d=128, layers=3, V=999, batch=19), dict(d=256, layers=2, V=999, batch=19, N=32), dict(d=2048, layers=2, V=1000, batch=128),
-    dict(d=2048, layers=2, V=1000, batch=20), dict(d=96, layers=2, V=1000, batch=7, bf16=0, mix=False)]
+    dict(d=2048, layers=2, V=1000, batch=20), dict(d=128, layers=3, V=999, batch=19, fused=True), dict(d=384, layers=3, V=1003, batch=70, fused=True),
+    dict(d=256, layers=2, V=999, batch=19, N=32, fused=True), dict(d=1024, layers=2, V=999, batch=130, fused=True)] + [
+    dict(d=768, layers=3, V=1000, batch=n, fused=True) for n in (1, 3, 4, 5, 31, 63, 64, 65, 128, 300)] + [
+    dict(d=768, layers=3, V=1000, batch=128, fused=True, early=False), dict(d=96, layers=2, V=1000, batch=7, bf16=0, mix=False)]
 
 
 def check():
@@ -193,7 +244,7 @@ def check():
     return good
 
 
-SMALL = [dict(d=128, layers=2, V=256, batch=19), dict(d=256, layers=1, V=260, batch=9, N=32),
+SMALL = [dict(d=128, layers=2, V=256, batch=19), dict(d=128, layers=2, V=256, batch=67, fused=True), dict(d=256, layers=1, V=260, batch=9, N=32),
          dict(d=96, layers=1, V=256, batch=5, bf16=0, mix=False)]
 
 
@@ -201,12 +252,14 @@ def sanitize():
     return all([check_batch(steps=2, **c) for c in SMALL])
 
 
-VARIANTS = [dict(mix=False, early=False), dict(early=False), dict(ahead=False), dict()]
+VARIANTS = [dict(mix=False, early=False), dict(early=False), dict(ahead=False), dict(), dict(fused=True), dict(fused=True, early=False)]
 
 
 def measure(d, layers, V, batch, profile=True):
     p = Packed(Model(d, layers, V))
     for v in VARIANTS:
+        if v.get("fused") and d > 1024:
+            continue
         try:
             b = Batch(p, batch, **v)
             print(f"d {d} layers {layers} batch {batch} {v}: blocks {graph_time(b.blocks):.0f} us, step {graph_time(b.step):.0f}", flush=True)
@@ -248,9 +301,11 @@ def prompts(d, batch=128, length=128):
 def build():
     from concurrent.futures import ThreadPoolExecutor
     jobs = [("decode_choose", dict(IO_BF16=b)) for b in (0, 1)]
-    for c in CHECKS + [dict(d=d, **v) for d in (768, 2048) for v in VARIANTS] + SMALL:
+    for c in CHECKS + [dict(d=d, **v) for d in (768, 2048) for v in VARIANTS if d == 768 or not v.get("fused")] + SMALL:
         o = batch_options(c["d"], c.get("bf16", 1), c.get("N", N))
         jobs.append(("decode_batch", dict(SEQUENCES=8, **o)))
+        if c.get("fused"):
+            jobs += [("decode_" + n, o) for n in ("enter", "recur", "leave")]
         if c.get("mix", True):
             jobs += [("decode_select", o), ("decode_state", o)]
     jobs = [job for i, job in enumerate(jobs) if job not in jobs[:i]]

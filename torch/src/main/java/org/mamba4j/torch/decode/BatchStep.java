@@ -16,9 +16,9 @@ import org.mamba4j.torch.cuda.LaunchShape;
 import org.mamba4j.torch.cuda.StructWriter;
 
 /**
- * One token for each sequence of a batch: libtorch's matrix products and, between them, the kernels of {@code
- * cuda/decode_batch.cu}, recorded as one CUDA graph. The choice of the next tokens is part of it, so steps follow each other
- * without the host.
+ * One token for each sequence of a batch: {@link LayerKernels} where they take the model, else libtorch's matrix products
+ * and, between them, {@link MixerKernels} or the kernels of {@code cuda/decode_batch.cu}; recorded as one CUDA graph. The
+ * choice of the next tokens is part of it, so steps follow each other without the host.
  *
  * <p>The states' kernel reads more than all others together, and what it reads does not depend on the kernels before it: it
  * starts before they have ended.
@@ -38,6 +38,7 @@ final class BatchStep implements AutoCloseable {
     private final DecodeState state;
     private final Chooser chooser;
     private final KernelModule module;
+    private final Optional<LayerKernels> whole;
     private final Optional<MixerKernels> mixer;
     private final int batch;
     private final List<Tensor> owned = new ArrayList<>();
@@ -74,7 +75,11 @@ final class BatchStep implements AutoCloseable {
         this.u = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
         this.select = own(DeviceMemory.zeros(device, type, batch, sizes.selectRow()));
         this.y = own(DeviceMemory.zeros(device, type, batch, config.dInner()));
-        this.mixer = MixerKernels.supports(sizes)
+        this.whole = LayerKernels.supports(sizes)
+                ? Optional.of(
+                        new LayerKernels(weights, sizes, state, new LayerKernels.Activations(residual, normed, u, y)))
+                : Optional.empty();
+        this.mixer = whole.isEmpty() && MixerKernels.supports(sizes)
                 ? Optional.of(new MixerKernels(weights, sizes, state, new MixerKernels.Activations(xz, u, select, y)))
                 : Optional.empty();
         CapturedGraph.rehearse(this::step);
@@ -99,8 +104,15 @@ final class BatchStep implements AutoCloseable {
             norm(0, true);
             for (int layer = 0; layer < sizes.config().nLayer(); layer++) {
                 int at = layer;
-                TensorScope.run(() -> block(at));
-                norm(layer + 1, false);
+                if (whole.isPresent()) {
+                    whole.get().launch(layer);
+                } else {
+                    TensorScope.run(() -> block(at));
+                    norm(layer + 1, false);
+                }
+            }
+            if (whole.isPresent()) {
+                norm(sizes.config().nLayer(), false);
             }
             head();
         });
@@ -175,6 +187,7 @@ final class BatchStep implements AutoCloseable {
     @Override
     public void close() {
         graph.close();
+        whole.ifPresent(LayerKernels::close);
         owned.forEach(Tensor::close);
     }
 }

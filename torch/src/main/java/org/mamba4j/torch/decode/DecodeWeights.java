@@ -130,6 +130,10 @@ final class DecodeWeights implements AutoCloseable {
         packChannels(layer);
     }
 
+    String device() {
+        return device;
+    }
+
     /** Puts what the kernels want to know of each channel of a layer into one row. */
     void packChannels(int layer) {
         MambaConfig config = sizes.config();

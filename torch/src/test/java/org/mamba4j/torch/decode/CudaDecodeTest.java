@@ -169,6 +169,19 @@ class CudaDecodeTest {
         }
     }
 
+    /** Widths that the kernels for usual sizes take, a layer in three and between the library's products. */
+    @ParameterizedTest
+    @ValueSource(ints = {128, 384, 1152})
+    void widerModelsChooseWhatTheScanWould(int width) {
+        MambaConfig config =
+                MambaConfig.builder().vocabSize(1003).dModel(width).nLayer(3).build();
+        for (int batch : List.of(5, 70, 300)) {
+            GenerationBenchmark.Work work = new GenerationBenchmark.Work(batch, 9, 12, SamplingOptions.GREEDY, 1);
+            GenerationBenchmark.Result result = GenerationBenchmark.run(config, "cuda", Precision.BFLOAT16, work);
+            assertThat(result.worstOff().orElseThrow()).as(batch + " sequences").isLessThan(0.3);
+        }
+    }
+
     @Test
     void endsAtEndTokensAndAtNothing() {
         Model.SMALL.save(folder);

@@ -101,7 +101,7 @@ __device__ __forceinline__ void convolve(const SelectParams &p, u8 *us, const fl
                 u = pack(v);
 #pragma unroll
                 for (int k = 0; k < 3; k++) ((float4 *) (p.conv + place * 3))[k] = *(const float4 *) (b + 4 * k);
-                *(uint2 *) (p.u + place) = make_uint2(u.w[0], u.w[1]);
+                __stcg((uint2 *) (p.u + place), make_uint2(u.w[0], u.w[1]));
             }
             *(uint2 *) (us + row * U_ROW + c * 2) = make_uint2(u.w[0], u.w[1]);
         }
@@ -120,8 +120,9 @@ extern "C" __global__ __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS)
     asm volatile("cp.async.commit_group;" ::: "memory");
     for (int c = t; c < SLICE; c += THREADS) {
         const float *own = p.channel + (i64) (firstChannel + c) * CHANNEL_ROW;
-#pragma unroll
-        for (int k = 0; k <= CONV_W; k++) taps[k * SLICE + c] = __ldg(own + k);
+        const float4 w = __ldg((const float4 *) own);
+        taps[c] = w.x, taps[SLICE + c] = w.y, taps[2 * SLICE + c] = w.z, taps[3 * SLICE + c] = w.w;
+        taps[4 * SLICE + c] = __ldg(own + 4);
     }
     __syncthreads();
     asm volatile("griddepcontrol.wait;" ::: "memory");

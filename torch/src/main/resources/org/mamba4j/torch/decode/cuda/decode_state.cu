@@ -8,6 +8,7 @@
 //
 // Launch: grid (D / 64, ceil(B / 8)), block 256, shared: decode_state_shared.
 #include "decode_ahead.cuh"
+#include "mma.cuh"
 
 // Sizes, by the caller: INNER (D), STATES (N), RANK (R), CONV_W (K).
 #define SELECT_ROW (ceil_div(RANK + 2 * STATES, 8) * 8)
@@ -64,17 +65,28 @@ extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_sta
                          : "memory");
         }
     }
-    // Four warps multiply: rows are 16 channels each, columns the sequences.
+    // Four warps multiply: rows are 16 channels each, columns the sequences. A lane's numbers are neighbours, 16 bytes of a row
+    // where RANK allows: which element a matrix instruction calls which is free, if it is the same for both sides.
     u32 weights[STEPS][4];
     float bias[2] = {0.f, 0.f}, a[OWN];
     const int row = blockIdx.x * CHANNELS + warp % 4 * 16 + lane / 4;
     if (warp < 4) {
-        const io_t *from = p.dtProj + (i64) row * RANK_ROW + lane % 4 * 2;
+        const io_t *from = p.dtProj + (i64) row * RANK_ROW;
+        if constexpr (RANK % 32 == 0) {
 #pragma unroll
-        for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < STEPS; k += 2)
 #pragma unroll
-            for (int i = 0; i < 4; i++)
-                weights[k][i] = k * 16 + i / 2 * 8 < RANK ? __ldg((const u32 *) (from + i % 2 * 8 * RANK_ROW + k * 16 + i / 2 * 8)) : 0u;
+                for (int i = 0; i < 2; i++) {
+                    const uint4 v = __ldg((const uint4 *) (from + i * 8 * RANK_ROW + k * 16 + lane % 4 * 8));
+                    weights[k][i] = v.x, weights[k][i + 2] = v.y, weights[k + 1][i] = v.z, weights[k + 1][i + 2] = v.w;
+                }
+        } else {
+#pragma unroll
+            for (int k = 0; k < STEPS; k++)
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    weights[k][i] = k * 16 + i / 2 * 8 < RANK ? __ldg((const u32 *) (from + i % 2 * 8 * RANK_ROW + k * 16 + i / 2 * 8 + lane % 4 * 2)) : 0u;
+        }
 #pragma unroll
         for (int i = 0; i < 2; i++) bias[i] = __ldg(p.channel + (i64) (row + i * 8) * CHANNEL_ROW + CONV_W + 1);
     }
@@ -85,18 +97,23 @@ extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_sta
     asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" ::: "memory");
 
     if (warp < 4) {
-        const io_t *from = p.select + (i64) (first + min(lane / 4, count - 1)) * SELECT_ROW + lane % 4 * 2;
+        const io_t *from = p.select + (i64) (first + min(lane / 4, count - 1)) * SELECT_ROW;
         u32 b[STEPS][2];
+        if constexpr (RANK % 32 == 0) {
 #pragma unroll
-        for (int k = 0; k < STEPS; k++)
+            for (int k = 0; k < STEPS; k += 2) {
+                const uint4 v = *(const uint4 *) (from + k * 16 + lane % 4 * 8);
+                b[k][0] = v.x, b[k][1] = v.y, b[k + 1][0] = v.z, b[k + 1][1] = v.w;
+            }
+        } else {
 #pragma unroll
-            for (int i = 0; i < 2; i++) b[k][i] = k * 16 + i * 8 < RANK ? *(const u32 *) (from + k * 16 + i * 8) : 0u;
+            for (int k = 0; k < STEPS; k++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) b[k][i] = k * 16 + i * 8 < RANK ? *(const u32 *) (from + k * 16 + i * 8 + lane % 4 * 2) : 0u;
+        }
         float dt[4] = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll
-        for (int k = 0; k < STEPS; k++)
-            asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                         : "+f"(dt[0]), "+f"(dt[1]), "+f"(dt[2]), "+f"(dt[3])
-                         : "r"(weights[k][0]), "r"(weights[k][1]), "r"(weights[k][2]), "r"(weights[k][3]), "r"(b[k][0]), "r"(b[k][1]));
+        for (int k = 0; k < STEPS; k++) multiply(dt, weights[k], b[k][0], b[k][1]);
 #pragma unroll
         for (int i = 0; i < 4; i++) deltas[lane % 4 * 2 + i % 2][warp * 16 + lane / 4 + i / 2 * 8] = softplus(dt[i] + bias[i / 2]);
     } else {
@@ -109,9 +126,11 @@ extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_sta
             *(uint4 *) packed.w = *(const uint4 *) (from + blockIdx.x * CHANNELS + at);
             float v[8];
             unpack(packed, v);
-            float *to = (gate ? gates[s] : us[s]) + at;
 #pragma unroll
-            for (int j = 0; j < 8; j++) to[j] = gate ? v[j] * sigmoid(v[j]) : v[j];
+            for (int j = 0; j < 8; j++) v[j] = gate ? v[j] * sigmoid(v[j]) : v[j];
+            float *to = (gate ? gates[s] : us[s]) + at;
+            *(float4 *) to = *(const float4 *) v;
+            *(float4 *) (to + 4) = *(const float4 *) (v + 4);
         }
         for (int j = t - 128; j < count * (2 * STATES / 8); j += 128) {
             const int sequence = j / (2 * STATES / 8), n = j % (2 * STATES / 8) * 8;
@@ -119,8 +138,8 @@ extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_sta
             *(uint4 *) packed.w = *(const uint4 *) (p.select + (i64) (first + sequence) * SELECT_ROW + RANK + n);
             float v[8];
             unpack(packed, v);
-#pragma unroll
-            for (int k = 0; k < 8; k++) selected[sequence][n + k] = v[k];
+            *(float4 *) (selected[sequence] + n) = *(const float4 *) v;
+            *(float4 *) (selected[sequence] + n + 4) = *(const float4 *) (v + 4);
         }
     }
     __syncthreads();
@@ -153,9 +172,10 @@ extern "C" __global__ __launch_bounds__(256, RANK <= 64 ? 5 : 4) void decode_sta
     __syncthreads();
     if (t < SEQUENCES * CHANNELS / 8 && t / 8 < count) {
         float v[8];
-#pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = gates[t / 8][t % 8 * 8 + j];
+        *(float4 *) v = *(const float4 *) (gates[t / 8] + t % 8 * 8);
+        *(float4 *) (v + 4) = *(const float4 *) (gates[t / 8] + t % 8 * 8 + 4);
         const Packed8 packed = pack(v);
-        *(uint4 *) (p.y + (i64) (first + t / 8) * INNER + blockIdx.x * CHANNELS + t % 8 * 8) = *(const uint4 *) packed.w;
+        __stcg((uint4 *) (p.y + (i64) (first + t / 8) * INNER + blockIdx.x * CHANNELS + t % 8 * 8),
+               make_uint4(packed.w[0], packed.w[1], packed.w[2], packed.w[3]));
     }
 }
