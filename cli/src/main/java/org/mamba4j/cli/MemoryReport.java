@@ -26,9 +26,6 @@ import org.mamba4j.torch.fidelity.NotedText;
  */
 record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example example, List<String> facts) {
     private static final double LEAST_SHOWN = 1e-4;
-    private static final int SHADES = 24;
-    private static final List<String> DOTS = List.of("one", "two");
-    private static final List<String> COLOURS = List.of("#1f5aa6", "#c2571a");
 
     /**
      * A model.
@@ -50,7 +47,7 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
                                         + models.getLast().name() + " remember"));
         values.put("subtitle", Html.escape(String.join(" · ", facts)));
         values.put("cards", each((i, model) -> cards(i, model)));
-        values.put("line-colours", lineColours());
+        values.put("line-colours", PageParts.lineColours());
         values.put("decay", each((i, model) -> panel(i, model, decay(model))));
         values.put("half-lives", halfLives());
         values.put("bound", each((i, model) -> panel(i, model, bound(model))));
@@ -83,12 +80,11 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
     }
 
     static String heading(int index, Studied model) {
-        return "<h3><span class=\"dot " + DOTS.get(index) + "\"></span>" + Html.escape(model.name())
-                + " <span class=\"soft\">" + model.type() + "</span></h3>\n";
+        return PageParts.heading(index, model.name(), model.type());
     }
 
     private static String panel(int index, Studied model, String content) {
-        return "<div class=\"panel\">" + heading(index, model) + content + "</div>\n";
+        return PageParts.panel(heading(index, model), content);
     }
 
     private static String cards(int index, Studied model) {
@@ -104,42 +100,20 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
         int most = model.study().lags().getLast();
         StringBuilder html =
                 new StringBuilder("<div class=\"model\">" + heading(index, model) + "<div class=\"cards\">");
-        html.append(card(String.format(Locale.ROOT, "%,d", model.parameters()), "parameters"));
-        html.append(card(Integer.toString(layers.size()), "layers"));
-        html.append(card(tokens(sorted[sorted.length / 2], most), "median half-life, tokens"));
-        html.append(card(tokens(sorted[sorted.length - 1], most), "longest half-life, tokens"));
-        html.append(card(String.format(Locale.ROOT, "%.3f", etmf), "mean ETMF"));
+        html.append(PageParts.card(String.format(Locale.ROOT, "%,d", model.parameters()), "parameters"));
+        html.append(PageParts.card(Integer.toString(layers.size()), "layers"));
+        html.append(PageParts.card(tokens(sorted[sorted.length / 2], most), "median half-life, tokens"));
+        html.append(PageParts.card(tokens(sorted[sorted.length - 1], most), "longest half-life, tokens"));
+        html.append(PageParts.card(String.format(Locale.ROOT, "%.3f", etmf), "mean ETMF"));
         double rate = layers.stream()
                 .flatMap(layer -> layer.notes().stream())
                 .mapToDouble(MemoryStudy.Notes::rate)
                 .average()
                 .orElse(Double.NaN);
         if (!Double.isNaN(rate)) {
-            html.append(card(percent(rate), "of tokens noted"));
+            html.append(PageParts.card(percent(rate), "of tokens noted"));
         }
         return html.append("</div></div>\n").toString();
-    }
-
-    private static String card(String value, String label) {
-        return "<div class=\"card\"><b>" + Html.escape(value) + "</b><span>" + Html.escape(label) + "</span></div>\n";
-    }
-
-    /** A class for each of {@value #SHADES} shades: light for the first layers, dark for the last. */
-    private static String lineColours() {
-        StringBuilder css = new StringBuilder();
-        for (int i = 0; i < SHADES; i++) {
-            css.append(String.format(Locale.ROOT, "svg .l%d { stroke: %s; }%n", i, shade((double) i / (SHADES - 1))));
-        }
-        return css.toString();
-    }
-
-    private static String lineStyle(int layer, int layers) {
-        return "l" + Math.round((SHADES - 1.0) * layer / Math.max(1, layers - 1));
-    }
-
-    /** From yellow over green and blue to violet: lightness falls all the way, so order shows without colour too. */
-    static String shade(double share) {
-        return String.format(Locale.ROOT, "hsl(%.0f 62%% %.0f%%)", 50 + 230 * share, 58 - 26 * share);
     }
 
     private String decay(Studied model) {
@@ -183,7 +157,7 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
                 }
                 points.add(SvgChart.Point.of(lags.get(k) + 1.0, Math.min(value, range[1])));
             }
-            series.add(new SvgChart.Series("", lineStyle(i, layers.size()), points, false));
+            series.add(new SvgChart.Series("", PageParts.lineStyle(i, layers.size()), points, false));
         }
         List<Double> xTicks = lags.stream()
                 .filter(lag -> lag == 0 || Integer.numberOfTrailingZeros(lag) % 2 == 0)
@@ -201,27 +175,10 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
                                 true,
                                 xTicks,
                                 value -> value < 1.5 ? "0" : Lengths.format((int) Math.round(value - 1))),
-                        new SvgChart.Axis("", true, yTicks, MemoryReport::power),
+                        new SvgChart.Axis("", true, yTicks, PageParts::power),
                         series)
                 .toSvg();
-        return ramp(layers.size(), unit) + svg;
-    }
-
-    private static String power(double value) {
-        if (value >= 0.001 && value < 1e4) {
-            return SvgChart.plain(value);
-        }
-        String exponent = Long.toString(Math.round(Math.log10(value)));
-        StringBuilder raised = new StringBuilder("10");
-        exponent.chars().forEach(c -> raised.append(c == '-' ? '⁻' : "⁰¹²³⁴⁵⁶⁷⁸⁹".charAt(c - '0')));
-        return raised.toString();
-    }
-
-    private static String ramp(int layers, String unit) {
-        return "<div class=\"key\"><span class=\"unit\">" + unit
-                + "</span>layer 1 <span class=\"ramp\" style=\"background:linear-gradient(90deg," + shade(0) + ","
-                + shade(0.25) + "," + shade(0.5) + "," + shade(0.75) + "," + shade(1) + ")\"></span> layer " + layers
-                + "</div>\n";
+        return PageParts.ramp(layers.size(), unit) + svg;
     }
 
     private String halfLives() {
@@ -247,7 +204,7 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
                             Locale.ROOT,
                             "<span class=\"bar\" style=\"width:%.0f%%;background:%s\"></span>%s",
                             Math.max(1, 75 * share),
-                            COLOURS.get(m),
+                            PageParts.COLOURS.get(m),
                             tokens(value, most)));
                 }
                 html.append("</td>");
@@ -298,21 +255,11 @@ record MemoryReport(List<Studied> models, Tokenizer tokenizer, Passkey.Example e
         return String.format(
                 Locale.ROOT,
                 "<td style=\"background:%s;color:%s\">%s</td>",
-                tint(share),
+                PageParts.tint(share),
                 share > 0.55 ? "#fff" : "var(--ink)",
                 Double.isFinite(value)
                         ? String.format(Locale.ROOT, "%.2f", value).replace("-0.00", "0.00")
                         : "–");
-    }
-
-    /** From paper to blue. */
-    static String tint(double share) {
-        return String.format(
-                Locale.ROOT,
-                "rgb(%.0f %.0f %.0f)",
-                0xF4 + (0x1F - 0xF4) * share,
-                0xF1 + (0x5A - 0xF1) * share,
-                0xEA + (0xA6 - 0xEA) * share);
     }
 
     /** A number of tokens; beyond the last lag, that. */

@@ -90,7 +90,7 @@ record NotePages(List<MemoryReport.Studied> models, Tokenizer tokenizer, Passkey
                         y,
                         cell + 0.3,
                         ROW - 2,
-                        MemoryReport.tint(rows.get(r)[b] / greatest)));
+                        PageParts.tint(rows.get(r)[b] / greatest)));
             }
         }
         int below = ROW * rows.size() + 4;

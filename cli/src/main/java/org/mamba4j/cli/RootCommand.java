@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
             LogitsCommand.class,
             MemoryCommand.class,
             ExperimentCommand.class,
+            DynamicsCommand.class,
             BenchCommand.class,
             QuantizeCommand.class,
             ConvertCommand.class,

@@ -30,29 +30,55 @@ final class Decay {
      * @param places t, token indices
      */
     static float[] influence(MemoryProbe.Layer layer, List<Integer> lags, int[] places) {
-        Tensor steps = layer.steps().select(0, 0); // (L, D)
-        Tensor passed = steps.to(ScalarType.Double).cumsum(0); // (L, D)
-        Tensor now = index(places, 0, steps);
-        Tensor passedNow = passed.index_select(0, now); // (T, D)
-        Tensor c = layer.c().select(0, 0).index_select(0, now); // (T, N)
-        Tensor a = layer.a().unsqueeze(0); // (1, D, N)
+        Tensor passed = passed(layer); // (L, D)
         TensorVector means = new TensorVector();
         for (int lag : lags) {
-            Tensor then = index(places, lag, steps);
-            Tensor between = passedNow.sub(passed.index_select(0, then)).to(ScalarType.Float); // (T, D)
-            Tensor read = c.mul(layer.b().select(0, 0).index_select(0, then)).unsqueeze(1); // (T, 1, N)
-            Tensor left = between.unsqueeze(2).mul(a).exp().mul(read).sum(new long[] {2}); // (T, D)
-            means.push_back(left.abs().mul(steps.index_select(0, then)).mean());
+            means.push_back(
+                    carried(layer, passed, shifted(places, -lag), places).mean());
         }
         return Tensors.toFloats(torch.stack(means));
     }
 
-    private static Tensor index(int[] places, int lag, Tensor where) {
-        int[] shifted = new int[places.length];
+    /** Σ Δ from the first token to each one (L, D), float64. */
+    static Tensor passed(MemoryProbe.Layer layer) {
+        return layer.steps().select(0, 0).to(ScalarType.Double).cumsum(0);
+    }
+
+    /**
+     * Size of what each token of {@code from} adds to the output of the token of {@code to} in the same place, for an input
+     * of 1 in every channel.
+     *
+     * @param passed what {@link #passed} gives of the layer
+     * @param from T token indices
+     * @param to as many, none before its origin
+     * @return (T, D), none negative
+     */
+    static Tensor carried(MemoryProbe.Layer layer, Tensor passed, int[] from, int[] to) {
+        Tensor steps = layer.steps().select(0, 0); // (L, D)
+        Tensor then = index(from, steps);
+        Tensor now = index(to, steps);
+        Tensor between =
+                passed.index_select(0, now).sub(passed.index_select(0, then)).to(ScalarType.Float); // (T, D)
+        Tensor read = layer.c()
+                .select(0, 0)
+                .index_select(0, now)
+                .mul(layer.b().select(0, 0).index_select(0, then))
+                .unsqueeze(1); // (T, 1, N)
+        Tensor left =
+                between.unsqueeze(2).mul(layer.a().unsqueeze(0)).exp().mul(read).sum(new long[] {2}); // (T, D)
+        return left.abs().mul(steps.index_select(0, then));
+    }
+
+    static int[] shifted(int[] places, int by) {
+        int[] shifted = places.clone();
         for (int i = 0; i < shifted.length; i++) {
-            shifted[i] = places[i] - lag;
+            shifted[i] += by;
         }
-        return Tensors.ofTokens(shifted, 0, 1, shifted.length).view(-1).to(where.device(), ScalarType.Long);
+        return shifted;
+    }
+
+    private static Tensor index(int[] places, Tensor where) {
+        return Tensors.ofTokens(places, 0, places.length).to(where.device(), ScalarType.Long);
     }
 
     /**

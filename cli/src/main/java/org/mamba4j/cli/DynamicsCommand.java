@@ -1,0 +1,149 @@
+package org.mamba4j.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.json.JsonText;
+import org.mamba4j.tasks.Lengths;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.torch.fidelity.Dynamics;
+import org.mamba4j.torch.fidelity.TimeScales;
+import org.mamba4j.torch.nn.LanguageNetwork;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "dynamics",
+        description = {
+            "Show how a Mamba or MemMamba moves while it reads a text, in one HTML page.",
+            "",
+            "The time scales of A in each layer, how far each token of the text opens the valve Δ, how long what it wrote survives, how B and C align, and impulse responses. A second model is shown beside the first."
+        },
+        footer = {"", "Example:  ./mamba4j dynamics --model models/memmamba --text README.md --out dynamics.html"})
+final class DynamicsCommand implements Runnable {
+    /** No tokenizer here makes longer tokens on average of text; more of a file is not read. */
+    private static final int MOST_BYTES_PER_TOKEN = 32;
+
+    @Mixin
+    private final ModelOptions model = new ModelOptions();
+
+    @Option(
+            names = "--text",
+            required = true,
+            paramLabel = "FILE",
+            description = "The text to read. It should not be what the models were trained on.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private Path text;
+
+    @Option(
+            names = "--compare",
+            paramLabel = "DIR",
+            description = "Another model of the same tokenizer to show beside it: " + ModelChoice.SYNTAX
+                    + " (default: none).")
+    private @Nullable String compare;
+
+    @Option(
+            names = "--length",
+            paramLabel = "N",
+            defaultValue = "1024",
+            description = "Tokens to read from the beginning of the text; a shorter one is read whole (default:"
+                    + " ${DEFAULT-VALUE}).")
+    private String length = "";
+
+    @Option(
+            names = {"--out", "--output"},
+            paramLabel = "FILE",
+            description = "The page, .html; its figures are written beside it as .json (default: dynamics.html in eval"
+                    + " in the model's folder).")
+    private @Nullable Path output;
+
+    @Override
+    public void run() {
+        int most = Lengths.parse(length);
+        Path page = page();
+        Tokenizer tokenizer = model.tokenizer();
+        List<ModelChoice> models = new ArrayList<>(List.of(model.choice()));
+        if (compare != null) {
+            models.add(ModelChoice.parse(compare));
+            models.getLast().checkTokenizer(tokenizer);
+        }
+        int[] tokens = tokens(tokenizer, most);
+        List<DynamicsReport.Studied> studied =
+                models.stream().map(one -> study(one, tokens)).toList();
+        DynamicsReport report = new DynamicsReport(
+                studied,
+                new DynamicsReport.Text(tokenizer, tokens),
+                String.format(
+                        Locale.ROOT,
+                        "The first %,d tokens of %s",
+                        tokens.length,
+                        Objects.toString(text.getFileName(), "the text")));
+        studied.forEach(DynamicsCommand::show);
+        AtomicFile.makeFolderOf(page);
+        Path figures =
+                page.resolveSibling(Objects.toString(page.getFileName(), "").replaceAll("\\.html$", ".json"));
+        AtomicFile.writeString(page, report.toHtml());
+        AtomicFile.writeString(figures, JsonText.pretty(report.toJson()) + "\n");
+        System.out.println("times in tokens of this text; alignment: mean cosine of C with B of the token itself");
+        System.err.println(Terminal.STDERR.dim("written: " + page + ", " + figures));
+    }
+
+    private int[] tokens(Tokenizer tokenizer, int most) {
+        try (InputStream in = Files.newInputStream(text)) {
+            byte[] bytes = in.readNBytes((int) Math.min(Integer.MAX_VALUE - 8, (long) most * MOST_BYTES_PER_TOKEN));
+            int[] all = tokenizer.encode(bytes);
+            return all.length > most ? Arrays.copyOf(all, most) : all;
+        } catch (IOException e) {
+            throw new UserError("--text " + text + " cannot be read: give a text file (" + e.getMessage() + ")", e);
+        }
+    }
+
+    private DynamicsReport.Studied study(ModelChoice one, int[] tokens) {
+        try (LanguageNetwork network = model.network(one);
+                StatusLine status = new StatusLine("dynamics of " + one.name())) {
+            return new DynamicsReport.Studied(
+                    one.name(),
+                    network.config().modelType(),
+                    network.parameterCount(),
+                    Dynamics.of(network, tokens, status::show));
+        }
+    }
+
+    private Path page() {
+        Path page = output == null ? model.evaluations().resolve("dynamics.html") : output;
+        if (!page.toString().endsWith(".html")) {
+            throw new UserError("--out " + page + ": must end in .html");
+        }
+        return page;
+    }
+
+    private static void show(DynamicsReport.Studied studied) {
+        System.out.println(studied.name() + ", " + studied.type());
+        Table table = new Table("rrrrrr");
+        table.row("layer", "time scale", "longest tenth", "mean Δ", "half-life", "alignment");
+        List<Dynamics.Layer> layers = studied.dynamics().layers();
+        int most = studied.dynamics().layers().getFirst().valve().size();
+        for (int i = 0; i < layers.size(); i++) {
+            Dynamics.Layer layer = layers.get(i);
+            TimeScales scales = layer.tokenScales();
+            table.row(
+                    Integer.toString(i + 1),
+                    DynamicsReport.figure(scales.quantile(0.5)),
+                    DynamicsReport.figure(scales.quantile(0.9)),
+                    DynamicsReport.figure(DynamicsReport.mean(layer.valve())),
+                    MemoryReport.tokens(DynamicsReport.median(layer.halfLives()), most),
+                    String.format(Locale.ROOT, "%.2f", layer.alignment().getFirst()));
+        }
+        table.lines().forEach(System.out::println);
+    }
+}
