@@ -130,7 +130,8 @@ final class CudaMachine extends Machine {
         }
     }
 
-    private static Timing events(Runnable round, int calls, int repeats) {
+    /** Without a graph: for what cannot be recorded. What the host needs to launch is in the times. */
+    static Timing events(Runnable round, int calls, int repeats) {
         for (int i = 0; i < WARM_REPLAYS; i++) {
             round.run();
         }

@@ -7,7 +7,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
-/** Where several sequences stand: {@link TorchState} without what a single one needs of files. */
+/**
+ * Where several sequences of equal length stand: {@link TorchState} without what a single one needs of files. What grows
+ * with the tokens is laid out for a number of them that is known from the start.
+ */
 final class BatchCarry implements Carry, AutoCloseable {
     private static final AtomicLong READINGS = new AtomicLong();
 
@@ -16,7 +19,14 @@ final class BatchCarry implements Carry, AutoCloseable {
     private Map<Integer, LayerNotes> notes = new HashMap<>();
     private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
     private final String weights = "reading " + READINGS.incrementAndGet(); // they do not change meanwhile
+    private final Map<String, Tensor> growing = new HashMap<>();
+    private final int capacity;
     private long tokensSeen;
+
+    /** @param capacity most tokens whose keys and values can be kept; 0 for models that keep none */
+    BatchCarry(int capacity) {
+        this.capacity = capacity;
+    }
 
     private static String name(int layer, String part) {
         return layer + "." + part;
@@ -41,7 +51,20 @@ final class BatchCarry implements Carry, AutoCloseable {
 
     @Override
     public Tensor append(int layer, String part, Tensor rows) {
-        throw new IllegalStateException("a state that grows is not read in chunks");
+        long end = tokensSeen + rows.size(2);
+        if (end > capacity) {
+            throw new IllegalStateException("a state of " + capacity + " tokens is told " + end);
+        }
+        Tensor all = growing.get(name(layer, part)); // (B, H, capacity, n)
+        if (all == null) {
+            try (TensorScope scope = TensorScope.temporaries()) {
+                all = scope.release(Tensors.emptyLike(
+                        rows, rows.scalar_type().intern(), rows.size(0), rows.size(1), capacity, rows.size(3)));
+            }
+            growing.put(name(layer, part), all);
+        }
+        all.narrow(2, tokensSeen, rows.size(2)).copy_(rows);
+        return all.narrow(2, 0, end);
     }
 
     @Override
@@ -81,5 +104,6 @@ final class BatchCarry implements Carry, AutoCloseable {
     public void close() {
         tensors.values().forEach(Tensor::close);
         pending.values().forEach(Tensor::close);
+        growing.values().forEach(Tensor::close);
     }
 }

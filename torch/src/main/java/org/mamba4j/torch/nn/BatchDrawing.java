@@ -46,7 +46,7 @@ public final class BatchDrawing {
         SplittableRandom random = new SplittableRandom(seed);
         int[][] drawn = new int[first.length][most];
         int done = 0;
-        try (BatchCarry carry = new BatchCarry()) {
+        try (BatchCarry carry = new BatchCarry(0)) {
             Devices.use(network.kernels().device());
             int[] last = first;
             while (done < most && (done == 0 || !allHaveEnded(drawn, done, end))) {

@@ -87,7 +87,7 @@ public final class BatchReading {
             return compute(() -> likeliest(network.hidden(
                     ids(tokens, firstRow, rows, length, 0, length), lastAlone, LanguageNetwork.UNOBSERVED)));
         }
-        try (BatchCarry carry = new BatchCarry()) {
+        try (BatchCarry carry = new BatchCarry(0)) {
             long[] likeliest = new long[0];
             for (int at = 0; at < length; at += chunk) {
                 int from = at;

@@ -10,7 +10,7 @@ import org.bytedeco.pytorch.global.torch;
  * O(L²). Both are padded with zeros to at least twice the length, so that nothing comes round from the end. Float32 or
  * float64; differentiable in both.
  */
-final class FftConvolution {
+public final class FftConvolution {
     private FftConvolution() {}
 
     /**
@@ -20,7 +20,7 @@ final class FftConvolution {
      * @param kernel (D, K) of any length K from 1; what is beyond L is not used
      * @return (B, D, L)
      */
-    static Tensor causal(Tensor u, Tensor kernel) {
+    public static Tensor causal(Tensor u, Tensor kernel) {
         long length = u.size(2);
         Tensor used = kernel.size(1) > length ? kernel.narrow(1, 0, length) : kernel; // (D, K)
         if (length == 1) {
