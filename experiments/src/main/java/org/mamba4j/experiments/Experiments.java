@@ -10,7 +10,10 @@ public final class Experiments {
             new InductionHeadsExperiment(),
             new DnaExperiment(),
             new AudioExperiment(),
-            new AblationsExperiment());
+            new AblationsExperiment(),
+            new EfficiencyExperiment(),
+            new ScalingExperiment(),
+            new MemMambaTablesExperiment());
 
     private Experiments() {}
 

@@ -69,7 +69,7 @@ public record Estimate(double value, double low, double high) {
      * The 97.5 % quantile of Student's distribution: exact for 1 and 2 degrees of freedom, for more the expansion in
      * the normal quantile (Abramowitz and Stegun, 26.7.5), within 0.2 %.
      */
-    static double student(int degrees) {
+    public static double student(int degrees) {
         double p = 0.975;
         if (degrees == 1) {
             return Math.tan(Math.PI * (p - 0.5));

@@ -1,0 +1,313 @@
+package org.mamba4j.experiments;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.LengthCourse;
+import org.mamba4j.tasks.DocumentRetrieval;
+import org.mamba4j.tasks.DocumentSequences;
+import org.mamba4j.tasks.Filler;
+import org.mamba4j.tasks.Passkey;
+import org.mamba4j.tasks.PasskeySequences;
+import org.mamba4j.tasks.Perplexity;
+import org.mamba4j.tasks.PerplexityResult;
+import org.mamba4j.tasks.RetrievalResult;
+import org.mamba4j.tasks.Squad;
+import org.mamba4j.tasks.Subject;
+import org.mamba4j.tasks.TrainingMixture;
+import org.mamba4j.tasks.Window;
+import org.mamba4j.text.Tokenizer;
+import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.nn.TorchLanguageModel;
+import org.mamba4j.torch.train.TaskTraining;
+
+/**
+ * The three tables of the MemMamba paper [1]: perplexity of books by length of context, a pass key hidden in a text, one of
+ * many documents that answers a question. Every model has about as many parameters and learns from the same bytes: books,
+ * books that state keys and ask for them, documents with questions. All are then asked far beyond the lengths they learnt.
+ *
+ * <p>Departures from the paper: bytes instead of tokens, 4 M parameters instead of 130 M, books of Project Gutenberg that
+ * are not PG-19's, a few thousand steps. DeciMamba [2] has the layers of Mamba and learns like it; what it does otherwise
+ * it does when it reads a text that is longer than those it learnt from. Texts of one task and length are the same for all
+ * models and seeds.
+ *
+ * <p>References: [1] MemMamba, arXiv 2510.03279. [2] DeciMamba, arXiv 2406.14528.
+ */
+final class MemMambaTablesExperiment implements Experiment {
+    static final String NAME = "memmamba-tables";
+    static final String PERPLEXITY = "perplexity";
+    static final String KEYS = "keys found";
+    static final String DOCUMENTS = "documents found";
+    private static final int SCORED = 100;
+    private static final long TEST_SEED = 0x7AB1E5;
+    private static final Tokenizer BYTES = Tokenizers.bytes();
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public String question() {
+        return "Who reads on, remembers a key and finds a document far beyond the lengths that were learnt?";
+    }
+
+    /** Models of about equal size: attention's blocks are three times as large as a Mamba's of their width. */
+    private static List<ModelRow> rows(Setup setup) {
+        int d = setup.by(32, 64, 256);
+        int blocks = setup.by(3, 4, 9);
+        int attention = setup.by(1, 2, 5);
+        String sizes = "'vocab_size':" + Books.VOCABULARY + ",'hidden_size':" + d + ",'num_hidden_layers':";
+        String heads = ",'num_attention_heads':" + Math.max(1, d / 32);
+        return List.of(
+                ModelRow.of("MemMamba", "'model_type':'memmamba'," + sizes + (blocks - 1)),
+                ModelRow.of("Mamba", "'model_type':'mamba'," + sizes + blocks),
+                ModelRow.of(
+                        "DeciMamba",
+                        "'model_type':'decimamba'," + sizes + blocks + ",'decimation_first_layer':" + blocks / 2
+                                + ",'decimation_layers':1,'decimation_base_length':" + trainedLength(setup)),
+                ModelRow.of(
+                        "Transformer++",
+                        "'model_type':'llama','tie_word_embeddings':true," + sizes + attention + heads
+                                + ",'intermediate_size':" + Math.ceilDiv(8 * d, 3 * 16) * 16),
+                ModelRow.of(
+                        "GPT-NeoX",
+                        "'model_type':'gpt_neox'," + sizes + attention + heads + ",'intermediate_size':" + 4 * d));
+    }
+
+    private static int trainedLength(Setup setup) {
+        return setup.by(256, 512, 2048);
+    }
+
+    private static int rowsOfAStep(Setup setup) {
+        return setup.by(2, 8, 32);
+    }
+
+    private static int steps(Setup setup) {
+        return setup.stepsBy(12, 300, 3000);
+    }
+
+    private static List<Integer> textLengths(Setup setup) {
+        return setup.by(List.of(128, 256), List.of(512, 1000, 4000), List.of(1000, 2000, 4000, 16_000, 60_000));
+    }
+
+    private static List<Integer> keyLengths(Setup setup) {
+        return setup.by(List.of(256), List.of(512, 1000, 4000), List.of(1000, 4000, 16_000, 64_000, 400_000));
+    }
+
+    private static List<Integer> documentCounts(Setup setup) {
+        return setup.by(List.of(2), List.of(2, 5), List.of(2, 5, 10, 20, 40, 80));
+    }
+
+    private static int trials(Setup setup) {
+        return setup.by(1, 4, 10);
+    }
+
+    private static int windows(Setup setup) {
+        return setup.by(2, 6, 30);
+    }
+
+    /** What models learn from and are asked about. */
+    private record Texts(Filler train, Filler test, Squad squad) {}
+
+    @Override
+    public List<Part> parts(Setup setup) {
+        Texts texts = new Texts(
+                Books.read(setup, "train", setup.by(300_000, 8_000_000, 80_000_000)),
+                Books.read(setup, "test", setup.by(100_000, 1_000_000, 8_000_000)),
+                Squad.read(setup.data().resolve("qa").resolve("xquad.en.json")));
+        List<Part> parts = new ArrayList<>();
+        for (long seed : setup.seeds()) {
+            for (ModelRow row : rows(setup)) {
+                parts.add(part(row, seed, setup, texts));
+            }
+        }
+        return parts;
+    }
+
+    private static Part part(ModelRow row, long seed, Setup setup, Texts texts) {
+        int steps = steps(setup);
+        int length = trainedLength(setup);
+        List<String> settings = List.of(
+                "data.batch=" + rowsOfAStep(setup),
+                "data.length=" + length,
+                "optimiser.lr=1.5e-3",
+                "schedule.shape=linear",
+                "schedule.min_lr=7.5e-5",
+                "schedule.warmup_steps=" + Math.max(1, steps / 30),
+                "schedule.steps=" + steps,
+                "precision=" + (setup.device().equals("cpu") ? "float32" : "bfloat16"));
+        return new TrainedPart(
+                row,
+                "",
+                seed,
+                settings,
+                setup.device(),
+                "books of " + texts.train().size() + " bytes, half with keys, a quarter with documents; asked at "
+                        + textLengths(setup) + ", " + keyLengths(setup) + ", " + documentCounts(setup) + ", "
+                        + trials(setup) + " trials, " + windows(setup) + " windows",
+                source(setup, texts, seed),
+                (trained, run, figures) -> measure(setup, texts, trained, run, figures));
+    }
+
+    private static BatchSource source(Setup setup, Texts texts, long seed) {
+        int length = trainedLength(setup);
+        TrainingMixture mixture = new TrainingMixture(new TrainingMixture.Settings(
+                        texts.train(), LengthCourse.constant(length, rowsOfAStep(setup)), Books.VOCABULARY, 1, 1, seed))
+                .add(0.5, new PasskeySequences(texts.train(), BYTES, List.of(setup.by(1, 2, 4)), 0.3));
+        // Shorter sequences hold no two paragraphs.
+        return setup.scale() == Scale.FULL
+                ? mixture.add(
+                        0.25,
+                        new DocumentSequences(
+                                texts.train(), BYTES, texts.squad().forTraining()))
+                : mixture;
+    }
+
+    private static void measure(
+            Setup setup, Texts texts, TaskTraining trained, PartRun run, TrainedPart.Figures figures) {
+        // Not closed: the network is the training's.
+        Subject subject = new Subject(new TorchLanguageModel(trained.network()), BYTES, 1);
+        run.progress(1, "perplexity");
+        long start = System.nanoTime();
+        PerplexityResult perplexity = new Perplexity(subject)
+                .measure(textLengths(setup), SCORED, testWindows(setup, texts.test()), done -> run.pauseIfTimeIsUp());
+        for (PerplexityResult.AtLength at : perplexity.lengths()) {
+            figures.add(
+                    setting("context", at.length()), PERPLEXITY, at.perplexity().value(), seconds(start));
+        }
+        List<Double> depths = List.of(0.0, 0.25, 0.5, 0.75, 1.0);
+        run.progress(1, "keys");
+        long keysStart = System.nanoTime();
+        RetrievalResult keys = new Passkey(subject)
+                .measure(
+                        new Passkey.Grid(keyLengths(setup), depths, trials(setup), 1, TEST_SEED),
+                        texts.test(),
+                        done -> run.pauseIfTimeIsUp());
+        add(figures, keys, "tokens", KEYS, seconds(keysStart));
+        run.progress(1, "documents");
+        long documentsStart = System.nanoTime();
+        RetrievalResult documents = new DocumentRetrieval(subject, texts.squad().forTests(), texts.test())
+                .measure(
+                        new DocumentRetrieval.Grid(documentCounts(setup), depths, trials(setup), TEST_SEED),
+                        done -> run.pauseIfTimeIsUp());
+        add(figures, documents, "documents", DOCUMENTS, seconds(documentsStart));
+    }
+
+    /** Ends of the same places whatever the length, so that lengths and models compare. */
+    private static List<Window> testWindows(Setup setup, Filler text) {
+        int length = textLengths(setup).getLast();
+        SplittableRandom random = new SplittableRandom(TEST_SEED);
+        List<Window> windows = new ArrayList<>();
+        for (int i = 0; i < windows(setup); i++) {
+            windows.add(new Window("test books", i, text.draw(length, random)));
+        }
+        return windows;
+    }
+
+    private static void add(
+            TrainedPart.Figures figures, RetrievalResult result, String unit, String metric, double seconds) {
+        result.cells().stream().map(RetrievalResult.Cell::size).distinct().forEach(size -> {
+            double right = result.cells().stream()
+                    .filter(cell -> cell.size() == size)
+                    .mapToDouble(RetrievalResult.Cell::accuracy)
+                    .average()
+                    .orElse(Double.NaN);
+            figures.add(setting(unit, size), metric, right, seconds);
+        });
+    }
+
+    private static String setting(String unit, int size) {
+        return unit + " " + size;
+    }
+
+    private static double seconds(long start) {
+        return (System.nanoTime() - start) * 1e-9;
+    }
+
+    @Override
+    public Findings findings(Results results, Setup setup) {
+        String trained = String.format(
+                Locale.ROOT,
+                "Every model learnt from %,d steps of %,d bytes in sequences of %,d. Mean over seeds, with Student's 95 %%"
+                        + " interval where there are several.",
+                steps(setup),
+                rowsOfAStep(setup) * trainedLength(setup),
+                trainedLength(setup));
+        List<ResultTable> tables = List.of(
+                table(
+                        "Perplexity of a byte, by bytes of context",
+                        results,
+                        setup,
+                        new Columns("context", textLengths(setup), PERPLEXITY),
+                        trained + " The last " + SCORED + " bytes of " + windows(setup) + " windows are scored."),
+                table(
+                        "Pass key: found in percent, by bytes before the answer",
+                        results,
+                        setup,
+                        new Columns("tokens", keyLengths(setup), KEYS),
+                        trained + " " + 5 * trials(setup) + " texts a length, five depths."),
+                table(
+                        "Document retrieval: found in percent, by documents to choose from",
+                        results,
+                        setup,
+                        new Columns("documents", documentCounts(setup), DOCUMENTS),
+                        trained + " Whole numbers right; a guess is right in 1 of as many."));
+        return new Findings(
+                tables,
+                List.of(chart(
+                        "perplexity",
+                        "Perplexity of books",
+                        results,
+                        setup,
+                        new Columns("context", textLengths(setup), PERPLEXITY))),
+                List.of(
+                        "The MemMamba paper's figures stand in its tables on tokens of another tokenizer and for models of"
+                                + " 130 M parameters; they do not compare with these, only the order of the models does."));
+    }
+
+    /** What a table has to the right. */
+    private record Columns(String unit, List<Integer> sizes, String metric) {}
+
+    private static ResultTable table(String title, Results results, Setup setup, Columns columns, String caption) {
+        List<String> heads = new ArrayList<>(List.of("model", "parameters", "seeds"));
+        columns.sizes().forEach(size -> heads.add(String.format(Locale.ROOT, "%,d", size)));
+        List<List<String>> rows = new ArrayList<>();
+        for (ModelRow row : rows(setup)) {
+            List<String> cells = new ArrayList<>(List.of(
+                    row.name(),
+                    ResultTable.count(results.parameters(row.name())),
+                    String.valueOf(results.seeds(row.name()))));
+            for (int size : columns.sizes()) {
+                var estimate = results.estimate(row.name(), setting(columns.unit(), size), columns.metric());
+                cells.add(
+                        columns.metric().equals(PERPLEXITY)
+                                ? ResultTable.cell(estimate, 3)
+                                : ResultTable.percent(estimate));
+            }
+            rows.add(cells);
+        }
+        return new ResultTable(title, heads, rows, caption);
+    }
+
+    private static LineChart chart(String file, String title, Results results, Setup setup, Columns columns) {
+        List<LineChart.Series> series = new ArrayList<>();
+        for (ModelRow row : rows(setup)) {
+            List<LineChart.Point> points = new ArrayList<>();
+            for (int size : columns.sizes()) {
+                results.estimate(row.name(), setting(columns.unit(), size), columns.metric())
+                        .ifPresent(found ->
+                                points.add(new LineChart.Point(size, found.value(), found.low(), found.high())));
+            }
+            series.add(LineChart.Series.of(row.name(), points));
+        }
+        return new LineChart(
+                NAME + "-" + file,
+                title,
+                new LineChart.Axis(columns.unit(), true),
+                new LineChart.Axis(columns.metric(), true),
+                series);
+    }
+}

@@ -1,0 +1,77 @@
+package org.mamba4j.experiments;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ScalingTest {
+    @Test
+    void operationsOfAttentionAreThoseCountedByHand() {
+        ModelRow row = ModelRow.of(
+                "t",
+                "'model_type':'llama','vocab_size':10,'hidden_size':8,'intermediate_size':12,'num_hidden_layers':2,"
+                        + "'num_attention_heads':2,'tie_word_embeddings':true");
+        // A layer: q, k, v, o of 8 × 8, three of 8 × 12; the head 8 × 10; two operations for each of their numbers.
+        double matrices = 2 * (2 * (4 * 64 + 3 * 96) + 80);
+        // At 5 tokens: on average 3 are looked at, 8 products and 8 sums of values each, times two.
+        double looks = 2 * 4 * 8 * 3;
+        assertThat(Flops.forwardPerToken(row.config(), 5)).isEqualTo(matrices + looks);
+        assertThat(Flops.trainingPerToken(row.config(), 5)).isEqualTo(3 * (matrices + looks));
+    }
+
+    @Test
+    void operationsOfAScanAreThoseCountedByHand() {
+        ModelRow row = ModelRow.of(
+                "m",
+                "'model_type':'mamba','vocab_size':10,'hidden_size':8,'num_hidden_layers':1,'state_size':4,"
+                        + "'time_step_rank':2,'conv_kernel':4,'expand':2");
+        // D = 16: in 8 × 32, convolution 16 × 4, x 16 × (2 + 8), Δ 2 × 16, out 16 × 8; the head 8 × 10.
+        double matrices = 2 * (256 + 64 + 160 + 32 + 128 + 80);
+        double scan = 7 * 16 * 4 + 3 * 16;
+        assertThat(Flops.forwardPerToken(row.config(), 100)).isEqualTo(matrices + scan);
+        // What a scan does for a token does not depend on the length.
+        assertThat(Flops.forwardPerToken(row.config(), 100_000)).isEqualTo(matrices + scan);
+    }
+
+    @Test
+    void operationsOfCellsAreThoseCountedByHand() {
+        ModelRow row = ModelRow.of("l", "'model_type':'rnn','vocab_size':10,'hidden_size':8,'num_hidden_layers':3");
+        // Untied: the look-up is free, the head is not.
+        assertThat(Flops.forwardPerToken(row.config(), 7)).isEqualTo(2 * (3 * 2 * 32 * 8 + 80) + 3 * 10 * 8);
+    }
+
+    @Test
+    void aPowerLawIsFoundAgain() {
+        List<LineChart.Point> exact = List.of(1e9, 3e9, 2e10, 5e11).stream()
+                .map(x -> LineChart.Point.of(x, 40 * Math.pow(x, -0.125)))
+                .toList();
+        PowerLaw law = PowerLaw.fit(exact).orElseThrow();
+        assertThat(law.exponent().value()).isCloseTo(-0.125, within(1e-12));
+        assertThat(law.exponent().high() - law.exponent().low()).isLessThan(1e-9);
+        assertThat(law.factor()).isCloseTo(40, within(1e-9));
+        assertThat(law.at(1e12)).isCloseTo(40 * Math.pow(1e12, -0.125), within(1e-9));
+    }
+
+    @Test
+    void theIntervalIsTheOneOfALineThroughThreePoints() {
+        // In logarithms (0, 0), (1, 1), (2, 1): slope 1/2, residuals -1/6, 1/3, -1/6, one degree of freedom.
+        double e = Math.E;
+        PowerLaw law = PowerLaw.fit(
+                        List.of(LineChart.Point.of(1, 1), LineChart.Point.of(e, e), LineChart.Point.of(e * e, e)))
+                .orElseThrow();
+        double half = 12.7062047 * Math.sqrt(1.0 / 6 / 2);
+        assertThat(law.exponent().value()).isCloseTo(0.5, within(1e-12));
+        assertThat(law.exponent().high()).isCloseTo(0.5 + half, within(1e-5));
+    }
+
+    @Test
+    void noLawGoesThroughOnePoint() {
+        assertThat(PowerLaw.fit(List.of(LineChart.Point.of(1, 1)))).isEmpty();
+        assertThat(PowerLaw.fit(List.of(LineChart.Point.of(1, 1), LineChart.Point.of(1, 2))))
+                .isEmpty();
+        assertThat(PowerLaw.fit(List.of(LineChart.Point.of(1, 1), LineChart.Point.of(2, 0))))
+                .isEmpty();
+    }
+}
