@@ -112,11 +112,11 @@ final class SelectiveCopyingExperiment implements Experiment {
     }
 
     private static int batch(Setup setup) {
-        return setup.by(32, 16, 16);
+        return setup.by(16, 16, 16);
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(100, 1_500, 12_000);
+        return setup.stepsBy(80, 1_500, 12_000);
     }
 
     @Override

@@ -19,7 +19,7 @@ class AblationsExperimentTest {
             assertThat(perplexity).as(model).hasSize(1);
             assertThat(perplexity[0]).as(model).isBetween((double) LetterChain.CHOICES, (double) LetterChain.LETTERS);
         }
-        assertThat(outcome.results().models().size() + outcome.missing().size()).isEqualTo(30);
+        assertThat(outcome.results().models().size() + outcome.missing().size()).isEqualTo(15);
         List<ResultTable> tables = outcome.findings().tables();
         assertThat(tables).extracting(table -> table.rows().size()).containsExactly(5, 4, 8, 10, 8);
     }
