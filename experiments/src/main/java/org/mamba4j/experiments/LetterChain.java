@@ -3,6 +3,7 @@ package org.mamba4j.experiments;
 import java.util.SplittableRandom;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.tasks.Draws;
 
 /**
  * Text that needs no data and is learnt in seconds: each of {@value #LETTERS} letters is followed by one of {@value
@@ -18,7 +19,7 @@ record LetterChain(int length, int rows, long seed) implements BatchSource {
 
     @Override
     public Batch batch(long index) {
-        SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + index);
+        SplittableRandom random = Draws.of(seed, index);
         int[] inputs = new int[rows * length];
         int[] targets = new int[inputs.length];
         for (int row = 0; row < rows; row++) {

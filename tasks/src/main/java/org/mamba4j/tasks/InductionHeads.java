@@ -38,7 +38,7 @@ public record InductionHeads(int length, int rows, long seed) implements BatchSo
         if (index < 0) {
             throw new IndexOutOfBoundsException("batch " + index);
         }
-        SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + index);
+        SplittableRandom random = Draws.of(seed, index);
         int[] inputs = new int[Math.multiplyExact(rows, length)];
         int[] targets = new int[inputs.length];
         float[] weights = new float[inputs.length];
