@@ -48,7 +48,7 @@ public final class StateFile {
     private static final int WITH_CHECKSUM = 2;
 
     /** Numbers that are brought to bytes at once. */
-    private static final int CHECKED_AT_ONCE = 1 << 14;
+    private static final int CHECKED_AT_ONCE = 1 << 12;
 
     private StateFile() {}
 
@@ -122,9 +122,9 @@ public final class StateFile {
     private static String checksum(ModelConfig config, StateSnapshot state) {
         CRC32C sum = new CRC32C();
         sum.update(bytes(Long.BYTES).putLong(state.tokensSeen()).flip());
+        ByteBuffer part = bytes(CHECKED_AT_ONCE * Float.BYTES);
         for (TensorSpec spec : config.stateTensors(state.tokensSeen())) {
             float[] values = state.tensor(spec.name());
-            ByteBuffer part = bytes(CHECKED_AT_ONCE * Float.BYTES);
             for (int from = 0; from < values.length; from += CHECKED_AT_ONCE) {
                 int count = Math.min(CHECKED_AT_ONCE, values.length - from);
                 part.clear().asFloatBuffer().put(values, from, count);
