@@ -13,7 +13,7 @@ import org.mamba4j.torch.Tensors;
  * <p>A step is the pair (a, b) of h ↦ a h + b, and (a, b) then (a', b') is the step (a' a, a' b + b'). Steps are put
  * together two by two, the half as many are scanned in the same way, and what lies between takes one more step: O(L) work in
  * O(log L) rounds. But decays, inputs and states of all steps, (B, L, D, N) each, pass through memory in every round,
- * which is what a fused kernel spares [2]. A reference to compare with, not for use. All is computed in the type of u.
+ * which is what a fused kernel spares [2]. A reference to be timed against, not to train with. All is computed in the type of u.
  *
  * <p>References: [1] G. Blelloch: Prefix Sums and Their Applications, CMU-CS-90-190, 1990. [2] A. Gu, T. Dao: Mamba, arXiv
  * 2312.00752, section 3.3.2.
