@@ -217,7 +217,7 @@ class ScoreCommandTest {
         Files.write(
                 state,
                 new String(whole, ISO_8859_1)
-                        .replace("\"version\":\"1\"", "\"version\":\"9\"")
+                        .replace("\"version\":\"2\"", "\"version\":\"9\"")
                         .getBytes(ISO_8859_1));
         refused("newer than this program", words(generate, 3, "--state-in", state));
     }
