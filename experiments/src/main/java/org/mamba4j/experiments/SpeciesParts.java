@@ -79,7 +79,7 @@ final class SpeciesParts {
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(40, 300, 800);
+        return setup.stepsBy(100, 300, 800);
     }
 
     private static SpeciesSequences questions(DnaExperiment.Genomes genomes, int power) {
