@@ -5,7 +5,6 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.model.ComposedConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
@@ -70,14 +69,7 @@ public final class Composed extends LanguageNetwork {
 
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
-        Tensor x = embedded; // (B, L, d)
-        for (Block block : blocks) {
-            try (TensorScope scope = TensorScope.temporaries()) {
-                x = scope.promote(block(block, x, carry)); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        return oneAfterAnother(0, blocks.size(), embedded, observer, (i, x) -> block(blocks.get(i), x, carry));
     }
 
     private Tensor block(Block block, Tensor x, Carry carry) {

@@ -5,7 +5,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.model.GptNeoxConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
@@ -44,14 +43,7 @@ public final class GptNeox extends LanguageNetwork {
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Attention.Turns turns = attention.turns(carry.tokensSeen(), embedded.size(1));
-        Tensor x = embedded; // (B, L, d)
-        for (int i = 0; i < config.nLayer(); i++) {
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(block(i, x, turns, carry)); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        return oneAfterAnother(0, config.nLayer(), embedded, observer, (i, x) -> block(i, x, turns, carry));
     }
 
     private Tensor block(int layer, Tensor x, Attention.Turns turns, Carry carry) {

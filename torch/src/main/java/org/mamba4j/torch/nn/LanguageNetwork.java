@@ -274,6 +274,31 @@ public abstract class LanguageNetwork implements AutoCloseable {
         return false;
     }
 
+    /** What one block of several, named by its number, does: (B, L, d) → (B, L, d). */
+    @FunctionalInterface
+    interface Step {
+        Tensor apply(int index, Tensor x);
+    }
+
+    /**
+     * The blocks from {@code first} to before {@code end}, each on what the one before puts out; what a block leaves behind on
+     * its way is freed at its end.
+     *
+     * @param start (B, L, d)
+     * @param observer is shown what each block puts out
+     * @return (B, L, d)
+     */
+    static Tensor oneAfterAnother(int first, int end, Tensor start, Consumer<Tensor> observer, Step step) {
+        Tensor x = start; // (B, L, d)
+        for (int i = first; i < end; i++) {
+            try (TensorScope scope = TensorScope.temporaries()) {
+                x = scope.promote(step.apply(i, x)); // (B, L, d)
+            }
+            observer.accept(x);
+        }
+        return x;
+    }
+
     /** (B, L) → (B, L, d). */
     final Tensor embed(Tensor ids) {
         return torch.embedding(parameters.get(config.embedding().name()), here(ids));

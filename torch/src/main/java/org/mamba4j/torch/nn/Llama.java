@@ -3,7 +3,6 @@ package org.mamba4j.torch.nn;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.model.LlamaConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
@@ -44,14 +43,8 @@ public final class Llama extends LanguageNetwork {
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Attention.Turns turns = positions.turns(carry.tokensSeen(), embedded.size(1));
-        Tensor x = positions.enter(embedded, carry.tokensSeen()); // (B, L, d)
-        for (int i = 0; i < config.nLayer(); i++) {
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(block(i, x, turns, carry)); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        Tensor entered = positions.enter(embedded, carry.tokensSeen()); // (B, L, d)
+        return oneAfterAnother(0, config.nLayer(), entered, observer, (i, x) -> block(i, x, turns, carry));
     }
 
     private Tensor block(int layer, Tensor x, Attention.Turns turns, Carry carry) {

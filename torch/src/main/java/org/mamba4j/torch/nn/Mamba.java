@@ -7,7 +7,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.model.MambaConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
@@ -77,13 +76,7 @@ public final class Mamba extends LanguageNetwork {
 
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
-        Tensor x = embedded; // (B, L, d)
-        for (MambaBlock block : blocks) {
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(block.forward(x, carry)); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        return oneAfterAnother(
+                0, blocks.size(), embedded, observer, (i, x) -> blocks.get(i).forward(x, carry));
     }
 }

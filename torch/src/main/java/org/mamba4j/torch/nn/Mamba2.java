@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.Mamba2Config;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.kernel.ConvInputs;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.kernel.SequenceOutput;
@@ -49,15 +48,12 @@ public final class Mamba2 extends LanguageNetwork {
 
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
-        Tensor x = embedded; // (B, L, d)
-        for (int i = 0; i < config.nLayer(); i++) {
-            String name = "backbone.layers." + i + ".";
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(x.add(mixer(i, name + "mixer.", norm(x, name + "norm.weight"), carry))); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        return oneAfterAnother(0, config.nLayer(), embedded, observer, (i, x) -> block(i, x, carry));
+    }
+
+    private Tensor block(int layer, Tensor x, Carry carry) {
+        String name = "backbone.layers." + layer + ".";
+        return x.add(mixer(layer, name + "mixer.", norm(x, name + "norm.weight"), carry)); // (B, L, d)
     }
 
     private Tensor mixer(int layer, String name, Tensor x, Carry carry) {

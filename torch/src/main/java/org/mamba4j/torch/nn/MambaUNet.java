@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MambaUNetConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.MambaKernels;
 
@@ -82,14 +81,10 @@ public final class MambaUNet extends LanguageNetwork {
     }
 
     private Tensor stage(int stage, Tensor start, Reading reading) {
-        Tensor x = start; // (B, L, w)
-        for (int i = stage * config.stageBlocks(); i < (stage + 1) * config.stageBlocks(); i++) {
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(blocks.get(i).forward(x, reading.carry())); // (B, L, w)
-            }
-            reading.observer().accept(x);
-        }
-        return x;
+        int first = stage * config.stageBlocks();
+        int end = first + config.stageBlocks();
+        return oneAfterAnother(
+                first, end, start, reading.observer(), (i, x) -> blocks.get(i).forward(x, reading.carry()));
     }
 
     /** What the stages within pool {@code pool} make of the groups before each position: (B, L, w) → (B, L, w). */

@@ -13,7 +13,6 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.RecurrentConfig;
-import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.MambaKernels;
 
@@ -66,14 +65,7 @@ public final class Recurrent extends LanguageNetwork {
             Context context = torch.globalContext();
             context.setAllowTF32CuDNN(kernels().activations() != ScalarType.Float);
         }
-        Tensor x = embedded; // (B, L, d)
-        for (int i = 0; i < config.nLayer(); i++) {
-            try (TensorScope layer = TensorScope.temporaries()) {
-                x = layer.promote(block(i, x, carry)); // (B, L, d)
-            }
-            observer.accept(x);
-        }
-        return x;
+        return oneAfterAnother(0, config.nLayer(), embedded, observer, (i, x) -> block(i, x, carry));
     }
 
     private Tensor block(int layer, Tensor x, Carry carry) {
