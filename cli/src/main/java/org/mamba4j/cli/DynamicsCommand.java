@@ -4,15 +4,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
-import org.mamba4j.checkpoint.AtomicFile;
-import org.mamba4j.json.JsonText;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.fidelity.Dynamics;
@@ -70,13 +67,10 @@ final class DynamicsCommand implements Runnable {
     @Override
     public void run() {
         int most = Lengths.parse(length);
-        Path page = page();
+        ReportFile file =
+                ReportFile.of("--out", output == null ? model.evaluations().resolve("dynamics.html") : output);
         Tokenizer tokenizer = model.tokenizer();
-        List<ModelChoice> models = new ArrayList<>(List.of(model.choice()));
-        if (compare != null) {
-            models.add(ModelChoice.parse(compare));
-            models.getLast().checkTokenizer(tokenizer);
-        }
+        List<ModelChoice> models = model.beside(compare);
         int[] tokens = tokens(tokenizer, most);
         List<DynamicsReport.Studied> studied =
                 models.stream().map(one -> study(one, tokens)).toList();
@@ -89,13 +83,9 @@ final class DynamicsCommand implements Runnable {
                         tokens.length,
                         Objects.toString(text.getFileName(), "the text")));
         studied.forEach(DynamicsCommand::show);
-        AtomicFile.makeFolderOf(page);
-        Path figures =
-                page.resolveSibling(Objects.toString(page.getFileName(), "").replaceAll("\\.html$", ".json"));
-        AtomicFile.writeString(page, report.toHtml());
-        AtomicFile.writeString(figures, JsonText.pretty(report.toJson()) + "\n");
+        file.write(report.toHtml(), report.toJson());
         System.out.println("times in tokens of this text; alignment: mean cosine of C with B of the token itself");
-        System.err.println(Terminal.STDERR.dim("written: " + page + ", " + figures));
+        file.tell();
     }
 
     private int[] tokens(Tokenizer tokenizer, int most) {
@@ -117,14 +107,6 @@ final class DynamicsCommand implements Runnable {
                     network.parameterCount(),
                     Dynamics.of(network, tokens, status::show));
         }
-    }
-
-    private Path page() {
-        Path page = output == null ? model.evaluations().resolve("dynamics.html") : output;
-        if (!page.toString().endsWith(".html")) {
-            throw new UserError("--out " + page + ": must end in .html");
-        }
-        return page;
     }
 
     private static void show(DynamicsReport.Studied studied) {

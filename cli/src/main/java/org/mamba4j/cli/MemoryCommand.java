@@ -4,12 +4,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
-import org.mamba4j.checkpoint.AtomicFile;
-import org.mamba4j.json.JsonText;
 import org.mamba4j.tasks.Filler;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.tasks.Passkey;
@@ -89,13 +86,10 @@ final class MemoryCommand implements Runnable {
             throw new UserError("at least 2 sequences of " + LEAST_LENGTH + " tokens are needed, not " + sequences
                     + " of " + tokens);
         }
-        Path page = page();
+        ReportFile file =
+                ReportFile.of("--output", output == null ? model.evaluations().resolve("memory.html") : output);
         Tokenizer tokenizer = model.tokenizer();
-        List<ModelChoice> models = new ArrayList<>(List.of(model.choice()));
-        if (compare != null) {
-            models.add(ModelChoice.parse(compare));
-            models.getLast().checkTokenizer(tokenizer);
-        }
+        List<ModelChoice> models = model.beside(compare);
         Filler text = RetrievalOptions.text(data, tokenizer);
         List<int[]> read = new ArrayList<>();
         SplittableRandom random = new SplittableRandom(seed);
@@ -107,7 +101,9 @@ final class MemoryCommand implements Runnable {
                 models.stream().map(one -> study(one, read, example)).toList();
         MemoryReport report = new MemoryReport(studied, tokenizer, example, facts(read));
         studied.forEach(MemoryCommand::show);
-        write(page, report);
+        file.write(report.toHtml(), report.toJson());
+        System.out.println("half-life in tokens; ETMF as this project defines it");
+        file.tell();
     }
 
     private MemoryReport.Studied study(ModelChoice one, List<int[]> read, Passkey.Example example) {
@@ -130,14 +126,6 @@ final class MemoryCommand implements Runnable {
                 seed));
     }
 
-    private Path page() {
-        Path page = output == null ? model.evaluations().resolve("memory.html") : output;
-        if (!page.toString().endsWith(".html")) {
-            throw new UserError("--output " + page + ": must end in .html");
-        }
-        return page;
-    }
-
     private static void show(MemoryReport.Studied studied) {
         System.out.println(studied.name() + ", " + studied.type());
         Table table = new Table("rrrrrr");
@@ -155,15 +143,5 @@ final class MemoryCommand implements Runnable {
                     notes.isEmpty() ? "" : MemoryReport.percent(notes.getFirst().attention()));
         }
         table.lines().forEach(System.out::println);
-    }
-
-    private static void write(Path page, MemoryReport report) {
-        AtomicFile.makeFolderOf(page);
-        Path figures =
-                page.resolveSibling(Objects.toString(page.getFileName(), "").replaceAll("\\.html$", ".json"));
-        AtomicFile.writeString(page, report.toHtml());
-        AtomicFile.writeString(figures, JsonText.pretty(report.toJson()) + "\n");
-        System.out.println("half-life in tokens; ETMF as this project defines it");
-        System.err.println(Terminal.STDERR.dim("written: " + page + ", " + figures));
     }
 }

@@ -2,6 +2,7 @@ package org.mamba4j.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
@@ -94,6 +95,16 @@ final class ModelOptions {
             choice = ModelChoice.of(model, reading());
         }
         return choice;
+    }
+
+    /** The model that was named, and {@code other} to show beside it, of the same tokenizer. */
+    List<ModelChoice> beside(@Nullable String other) {
+        if (other == null) {
+            return List.of(choice());
+        }
+        ModelChoice second = ModelChoice.parse(other);
+        second.checkTokenizer(tokenizer());
+        return List.of(choice(), second);
     }
 
     private Reading reading() {
