@@ -217,10 +217,17 @@ class StateSpacesTest {
                 (n, u) -> Complex.of(1 + n * u),
                 (n, u) -> Complex.of(u - n),
                 rule);
-        double[] u = numbers(60);
-        double[] v = numbers(60);
-        assertThat(selective.linearityDefect(u, v, 2.5)).as("seed %d", seed).isGreaterThan(0.01);
-        assertThat(selective.timeInvarianceDefect(u, v)).as("seed %d", seed).isGreaterThan(0.01);
+        // That it is neither says that there are sequences which show it; a single pair may show little.
+        double linearity = 0;
+        double timeInvariance = 0;
+        for (int i = 0; i < 20; i++) {
+            double[] u = numbers(60);
+            double[] v = numbers(60);
+            linearity = Math.max(linearity, selective.linearityDefect(u, v, 2.5));
+            timeInvariance = Math.max(timeInvariance, selective.timeInvarianceDefect(u, v));
+        }
+        assertThat(linearity).as("seed %d", seed).isGreaterThan(0.01);
+        assertThat(timeInvariance).as("seed %d", seed).isGreaterThan(0.01);
     }
 
     @Test
