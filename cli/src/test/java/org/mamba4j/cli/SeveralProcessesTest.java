@@ -90,7 +90,8 @@ class SeveralProcessesTest {
         victim.destroyForcibly();
         long killed = System.nanoTime();
         assertThat(lost.exitCode()).isEqualTo(1);
-        assertThat(System.nanoTime() - killed).isLessThan(TimeUnit.SECONDS.toNanos(5));
+        assertThat(System.nanoTime() - killed)
+                .isLessThan(TimeUnit.SECONDS.toNanos(30)); // Gloo itself waits for minutes;
         assertThat(lost.errors())
                 .isEqualTo(
                         "mamba4j: rank 1 of 2 (process " + victim.pid() + ") was killed, exit code 137: the other ranks"

@@ -17,17 +17,20 @@ public final class Closeness {
     }
 
     public static void assertClose(String what, float[] actual, double[] expected, double tolerance) {
-        assertThat(actual).as(what).hasSize(expected.length);
         double scale = 0;
         for (double value : expected) {
             scale = Math.max(scale, Math.abs(value));
         }
+        assertClose(what, actual, expected, scale, tolerance);
+    }
+
+    static void assertClose(String what, float[] actual, double[] expected, double scale, double tolerance) {
+        assertThat(actual).as(what).hasSize(expected.length);
         for (int i = 0; i < expected.length; i++) {
             double error = Math.abs(actual[i] - expected[i]);
             if (!(error <= tolerance * scale)) {
-                throw new AssertionError(
-                        "%s[%d] is %s, expected %s; error %.3g of the greatest magnitude %.3g, allowed %.1g"
-                                .formatted(what, i, actual[i], expected[i], error / scale, scale, tolerance));
+                throw new AssertionError("%s[%d] is %s, expected %s; error %.3g of the scale %.3g, allowed %.1g"
+                        .formatted(what, i, actual[i], expected[i], error / scale, scale, tolerance));
             }
         }
     }

@@ -1,7 +1,6 @@
 package org.mamba4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.mamba4j.kernel.Closeness.assertClose;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -111,9 +110,9 @@ abstract class CpuScanContract extends SelectiveScanContract {
             System.arraycopy(GuardedMemory.read(all.y()), 0, y, 0, y.length);
             System.arraycopy(GuardedMemory.read(state), 0, last, 0, last.length);
         }
-        Map<String, double[]> expected = ScanRecurrence.run(whole);
-        assertClose("y", y, expected.getOrDefault("y", new double[0]), 1e-5);
-        assertClose("state", last, expected.getOrDefault("lastState", new double[0]), 1e-5);
+        Map<String, ExactSums> expected = ScanRecurrence.run(whole);
+        comparison().check("y", "y", y, get(expected, "y"));
+        comparison().check("state", "lastState", last, get(expected, "lastState"));
     }
 
     @Test
@@ -133,8 +132,8 @@ abstract class CpuScanContract extends SelectiveScanContract {
                     .build();
             kernels().scanForward(arguments);
             memory.check();
-            Map<String, double[]> expected = ScanRecurrence.run(step);
-            assertClose("y", GuardedMemory.read(arguments.y()), expected.getOrDefault("y", new double[0]), 1e-5);
+            Map<String, ExactSums> expected = ScanRecurrence.run(step);
+            comparison().check("y", "y", GuardedMemory.read(arguments.y()), get(expected, "y"));
         }
     }
 

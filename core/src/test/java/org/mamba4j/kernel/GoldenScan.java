@@ -21,7 +21,7 @@ import org.mamba4j.checkpoint.SafetensorsFile;
  * A case of {@code golden/selective-scan.safetensors}: inputs and, from a sequential float64 recurrence in PyTorch,
  * expected outputs and gradients. The file has (B, D, L) where the kernels have (B, L, D).
  */
-record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
+record GoldenScan(String name, ScanCase scan, Map<String, ExactSums> expected) {
     @Override
     public String toString() {
         return name + " " + scan;
@@ -58,9 +58,9 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
                 file.transposed(name + ".grad_y"),
                 new float[0],
                 new boolean[0]);
-        Map<String, double[]> expected = new LinkedHashMap<>();
-        expected.put("y", doubles(file.transposed(name + ".y")));
-        expected.put("lastState", doubles(file.floats(name + ".h_last")));
+        Map<String, ExactSums> expected = new LinkedHashMap<>();
+        expected.put("y", ExactSums.of(doubles(file.transposed(name + ".y"))));
+        expected.put("lastState", ExactSums.of(doubles(file.floats(name + ".h_last"))));
         for (String rows : List.of("u", "delta", "B", "C", "z")) {
             put(expected, rows, file.transposed(name + ".grad_" + rows));
         }
@@ -72,9 +72,11 @@ record GoldenScan(String name, ScanCase scan, Map<String, double[]> expected) {
         return new GoldenScan(name, scan, expected);
     }
 
-    private static void put(Map<String, double[]> expected, String input, float[] gradient) {
+    private static void put(Map<String, ExactSums> expected, String input, float[] gradient) {
         if (gradient.length > 0) {
-            expected.put("grad " + (input.length() == 1 ? input.toLowerCase(Locale.ROOT) : input), doubles(gradient));
+            expected.put(
+                    "grad " + (input.length() == 1 ? input.toLowerCase(Locale.ROOT) : input),
+                    ExactSums.of(doubles(gradient)));
         }
     }
 

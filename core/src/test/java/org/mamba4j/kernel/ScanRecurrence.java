@@ -9,34 +9,33 @@ import java.util.Map;
  */
 final class ScanRecurrence {
     private final ScanCase s;
-    private final Map<String, double[]> results = new LinkedHashMap<>();
+    private final Map<String, ExactSums> results = new LinkedHashMap<>();
 
     private ScanRecurrence(ScanCase s) {
         this.s = s;
     }
 
     /** Outputs {@code y}, {@code lastState} and gradients {@code grad u}, {@code grad delta}, … of everything present. */
-    static Map<String, double[]> run(ScanCase s) {
+    static Map<String, ExactSums> run(ScanCase s) {
         ScanRecurrence recurrence = new ScanRecurrence(s);
         recurrence.run();
         return recurrence.results;
     }
 
     private void run() {
-        double[] y = result("y", s.u().length);
-        double[] last = result("lastState", s.batch() * s.channels() * s.states());
-        double[] dU = result("grad u", s.u().length);
-        double[] dDelta = result("grad delta", s.u().length);
-        double[] dA = result("grad a", s.a().length);
-        double[] dB = result("grad b", s.b().length);
-        double[] dC = result("grad c", s.c().length);
-        double[] dD = result("grad d", s.d().length);
-        double[] dBias = result("grad deltaBias", s.deltaBias().length);
-        double[] dZ = result("grad z", s.z().length);
-        double[] dInitial = result("grad initialState", last.length);
+        ExactSums y = result("y", s.u().length);
+        ExactSums last = result("lastState", s.batch() * s.channels() * s.states());
+        ExactSums dU = result("grad u", s.u().length);
+        ExactSums dDelta = result("grad delta", s.u().length);
+        ExactSums dA = result("grad a", s.a().length);
+        ExactSums dB = result("grad b", s.b().length);
+        ExactSums dC = result("grad c", s.c().length);
+        ExactSums dD = result("grad d", s.d().length);
+        ExactSums dBias = result("grad deltaBias", s.deltaBias().length);
+        ExactSums dZ = result("grad z", s.z().length);
+        ExactSums dInitial = result("grad initialState", s.batch() * s.channels() * s.states());
         int states = s.states();
         double[][] h = new double[s.length() + 1][states];
-        double[] ungated = new double[s.length()];
         for (int b = 0; b < s.batch(); b++) {
             for (int d = 0; d < s.channels(); d++) {
                 int state = (b * s.channels() + d) * states;
@@ -46,17 +45,21 @@ final class ScanRecurrence {
                 for (int t = 0; t < s.length(); t++) {
                     int row = b * s.length() + t;
                     int i = row * s.channels() + d;
-                    ungated[t] = skip(d) * s.u()[i];
+                    double gate = gate(i);
+                    double gateGradient = gateGradient(i);
+                    y.add(i, skip(d) * s.u()[i] * gate);
+                    gateGradients(dZ, i, skip(d) * s.u()[i] * gateGradient);
                     for (int n = 0; n < states; n++) {
                         h[t + 1][n] = decay(i, d, n) * before(h, row, t, n)
                                 + delta(i, d) * s.b()[row * states + n] * s.u()[i];
-                        ungated[t] += s.c()[row * states + n] * h[t + 1][n];
+                        double term = s.c()[row * states + n] * h[t + 1][n];
+                        y.add(i, term * gate);
+                        gateGradients(dZ, i, term * gateGradient);
                     }
-                    y[i] = ungated[t] * gate(i);
                 }
                 double[] dh = new double[states];
                 for (int n = 0; n < states; n++) {
-                    last[state + n] = h[s.length()][n];
+                    last.add(state + n, h[s.length()][n]);
                     dh[n] = s.gradLastState().length > 0 ? s.gradLastState()[state + n] : 0;
                 }
                 for (int t = s.length() - 1; t >= 0; t--) {
@@ -64,39 +67,54 @@ final class ScanRecurrence {
                     int i = row * s.channels() + d;
                     double u = s.u()[i];
                     double dy = s.gradY()[i] * gate(i);
-                    double dStep = 0;
-                    dU[i] = dy * skip(d);
+                    double stepSlope = s.softplus() ? 1 / (1 + Math.exp(-biased(i, d))) : 1;
+                    dU.add(i, dy * skip(d));
                     for (int n = 0; n < states; n++) {
                         int j = row * states + n;
                         dh[n] += dy * s.c()[j];
-                        dC[j] += dy * h[t + 1][n];
-                        dB[j] += dh[n] * delta(i, d) * u;
-                        dU[i] += dh[n] * delta(i, d) * s.b()[j];
-                        dA[d * states + n] += dh[n] * before(h, row, t, n) * decay(i, d, n) * delta(i, d);
-                        dStep += dh[n] * (before(h, row, t, n) * decay(i, d, n) * s.a()[d * states + n] + s.b()[j] * u);
+                        dC.add(j, dy * h[t + 1][n]);
+                        dB.add(j, dh[n] * delta(i, d) * u);
+                        dU.add(i, dh[n] * delta(i, d) * s.b()[j]);
+                        dA.add(d * states + n, dh[n] * before(h, row, t, n) * decay(i, d, n) * delta(i, d));
+                        double dStep = dh[n]
+                                * (before(h, row, t, n) * decay(i, d, n) * s.a()[d * states + n] + s.b()[j] * u)
+                                * stepSlope;
+                        dDelta.add(i, dStep);
+                        if (s.deltaBias().length > 0) {
+                            dBias.add(d, dStep);
+                        }
                         dh[n] *= begins(row) ? 0 : decay(i, d, n);
                     }
-                    dDelta[i] = dStep * (s.softplus() ? 1 / (1 + Math.exp(-biased(i, d))) : 1);
-                    if (dBias.length > 0) {
-                        dBias[d] += dDelta[i];
-                    }
-                    if (dD.length > 0) {
-                        dD[d] += dy * u;
-                    }
-                    if (dZ.length > 0) {
-                        double sigmoid = 1 / (1 + Math.exp(-s.z()[i]));
-                        dZ[i] = s.gradY()[i] * ungated[t] * (sigmoid + s.z()[i] * sigmoid * (1 - sigmoid));
+                    if (s.d().length > 0) {
+                        dD.add(d, dy * u);
                     }
                 }
-                System.arraycopy(dh, 0, dInitial, state, states);
+                for (int n = 0; n < states; n++) {
+                    dInitial.add(state + n, dh[n]);
+                }
             }
         }
     }
 
-    private double[] result(String name, int size) {
-        double[] values = new double[size];
-        results.put(name, values);
-        return values;
+    private ExactSums result(String name, int size) {
+        ExactSums sums = new ExactSums(size);
+        results.put(name, sums);
+        return sums;
+    }
+
+    private void gateGradients(ExactSums dZ, int i, double term) {
+        if (s.z().length > 0) {
+            dZ.add(i, term);
+        }
+    }
+
+    /** The derivative by z of y's gradient times y, where y is 1 before its gate. */
+    private double gateGradient(int i) {
+        if (s.z().length == 0) {
+            return 0;
+        }
+        double sigmoid = 1 / (1 + Math.exp(-s.z()[i]));
+        return s.gradY()[i] * (sigmoid + s.z()[i] * sigmoid * (1 - sigmoid));
     }
 
     private boolean begins(int row) {

@@ -8,9 +8,10 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.TestSeed;
 
 class MatrixTest {
-    private final long seed = System.nanoTime();
+    private final long seed = TestSeed.of("MatrixTest");
     private final SplittableRandom random = new SplittableRandom(seed);
 
     private Matrix random(int rows, int columns, double size) {

@@ -13,12 +13,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.TestSeed;
 
 /** Continuous systems, what becomes of them in steps, and both views of the result. */
 class StateSpacesTest {
     private static final Offset<Double> EXACT = within(1e-8);
 
-    private final long seed = System.nanoTime();
+    private final long seed = TestSeed.of("StateSpacesTest");
     private final SplittableRandom random = new SplittableRandom(seed);
 
     private double[] numbers(int count) {

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.TestSeed;
 import org.mamba4j.UserError;
 
 class BpeTokenizerTest {
@@ -295,8 +296,6 @@ class BpeTokenizerTest {
     }
 
     private static Random seeded() {
-        long seed = System.nanoTime();
-        System.out.println("seed: " + seed);
-        return new Random(seed);
+        return new Random(TestSeed.of("BpeTokenizerTest"));
     }
 }

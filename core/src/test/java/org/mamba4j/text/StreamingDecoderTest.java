@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.mamba4j.TestSeed;
 
 class StreamingDecoderTest {
     @Test
@@ -31,8 +32,7 @@ class StreamingDecoderTest {
 
     @Test
     void anyPiecesOfAnyBytesGiveTheWhole() {
-        long seed = System.nanoTime();
-        System.out.println("seed: " + seed);
+        long seed = TestSeed.of("StreamingDecoderTest");
         Random random = new Random(seed);
         for (int i = 0; i < 20_000; i++) {
             byte[] bytes =

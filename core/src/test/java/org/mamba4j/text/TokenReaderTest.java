@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.mamba4j.TestSeed;
 
 class TokenReaderTest {
     private static final Tokenizer BPE = new TinyBpe().load();
@@ -39,7 +40,7 @@ class TokenReaderTest {
 
     @Test
     void piecesGiveTheTokensOfTheWhole() throws IOException {
-        long seed = System.nanoTime();
+        long seed = TestSeed.of("TokenReaderTest");
         Random random = new Random(seed);
         for (int i = 0; i < 300; i++) {
             String text = (NastyText.next(random, 30) + "a\nb").repeat(1 + random.nextInt(4));

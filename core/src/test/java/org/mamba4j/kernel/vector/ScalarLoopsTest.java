@@ -10,16 +10,12 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.mamba4j.TestSeed;
 import org.mamba4j.kernel.WeightFormat;
 
 /** The scalar loops give the vector loops' bits, at the width of this machine. */
 class ScalarLoopsTest {
-    private static final long SEED = System.nanoTime();
-    private final Random random = new Random(SEED);
-
-    ScalarLoopsTest() {
-        System.out.println("scalar loops: seed " + SEED);
-    }
+    private final Random random = new Random(TestSeed.of("ScalarLoopsTest"));
 
     private MemorySegment normal(Arena arena, int count, double scale) {
         MemorySegment memory = arena.allocate(4L * count + 4, 4);

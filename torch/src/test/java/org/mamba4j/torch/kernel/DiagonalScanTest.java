@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.mamba4j.TestSeed;
 import org.mamba4j.torch.Gpu;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
@@ -168,7 +169,7 @@ class DiagonalScanTest {
     @ParameterizedTest
     @MethodSource("kinds")
     void itIsTheRecurrence(Kind kind) {
-        long seed = System.nanoTime();
+        long seed = TestSeed.of("DiagonalScanTest");
         Numbers numbers = Numbers.random(kind, new SplittableRandom(seed));
         double[][] expected = numbers.recurrence();
         for (int segment : new int[] {1, 3, 100}) {
@@ -183,7 +184,7 @@ class DiagonalScanTest {
     @ParameterizedTest
     @MethodSource("kinds")
     void itsGradientsAreDifferences(Kind kind) {
-        long seed = System.nanoTime();
+        long seed = TestSeed.of("DiagonalScanTest");
         SplittableRandom random = new SplittableRandom(seed);
         Numbers numbers = Numbers.random(kind, random);
         double[] weights =

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.kernel.Comparison;
+import org.mamba4j.kernel.ExactSums;
 import org.mamba4j.torch.Devices;
 import org.mamba4j.torch.Tensors;
 
@@ -101,7 +102,8 @@ record Placement(String device, ScalarType type) {
     }
 
     /** Asserts the accuracy that the CUDA kernels are held to. */
-    private void compare(String what, String name, float[] actual, double[] expected) {
+    private void compare(String what, String name, float[] actual, ExactSums sums) {
+        double[] expected = sums.values();
         assertThat(actual).as(what).hasSize(expected.length);
         boolean gradient = name.startsWith("grad ");
         boolean bf16 = type == ScalarType.BFloat16;

@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.mamba4j.TestSeed;
 import org.mamba4j.ssm.Complex;
 import org.mamba4j.ssm.ContinuousSystem;
 import org.mamba4j.ssm.DiscreteSystem;
@@ -35,7 +36,7 @@ class StateSpaceKernelsTest {
     private static final int CHANNELS = 3;
     private static final int BATCH = 2;
 
-    private final long seed = System.nanoTime();
+    private final long seed = TestSeed.of("StateSpaceKernelsTest");
     private final SplittableRandom random = new SplittableRandom(seed);
 
     /** Systems of several channels, as numbers. */

@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.TestSeed;
 
 /**
  * Trainers in processes of their own, killed with {@code kill -9} and continued, against one that was left alone. Each
@@ -26,7 +27,7 @@ class KillTest {
 
     @Test
     void aRunKilledAtAnyMomentEndsWithTheSameBits() throws Exception {
-        long seed = Long.getLong("mamba4j.seed", System.nanoTime());
+        long seed = TestSeed.of("KillTest");
         Random random = new Random(seed);
         Trainer.train(config("whole"), TrainListener.SILENT);
         config("killed");
