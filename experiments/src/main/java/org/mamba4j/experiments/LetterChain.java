@@ -3,7 +3,7 @@ package org.mamba4j.experiments;
 import java.util.SplittableRandom;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
-import org.mamba4j.tasks.Draws;
+import org.mamba4j.data.Draws;
 
 /**
  * Text that needs no data and is learnt in seconds: each of {@value #LETTERS} letters is followed by one of {@value

@@ -3,6 +3,7 @@ package org.mamba4j.tasks;
 import java.util.SplittableRandom;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.Draws;
 
 /**
  * The induction heads task [1]: somewhere in a row of random symbols stands a prefix, and a symbol after it; at the end

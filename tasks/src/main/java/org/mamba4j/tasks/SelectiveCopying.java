@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.Draws;
 
 /**
  * The selective copying task [1]: a few data tokens stand at random places among noise; then come as many markers, at each

@@ -6,6 +6,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.Draws;
 import org.mamba4j.data.LengthCourse;
 
 /**
@@ -104,7 +105,7 @@ public final class TrainingMixture implements BatchSource {
         }
         LengthCourse.Phase phase = settings.course().at(index);
         int length = phase.length();
-        SplittableRandom random = new SplittableRandom(settings.seed() * 0x9E3779B97F4A7C15L + index);
+        SplittableRandom random = Draws.of(settings.seed(), index);
         int[] inputs = new int[Math.multiplyExact(phase.rows(), length)];
         int[] targets = new int[inputs.length];
         boolean[] answers = new boolean[inputs.length];

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -56,6 +57,36 @@ class TrainingMixtureTest {
         assertThat(mixture.batch(6).inputs())
                 .isEqualTo(mixture(1, 0).batch(6).inputs())
                 .isNotEqualTo(mixture.batch(7).inputs());
+    }
+
+    @Test
+    void seedsBatchesAndRowsReadPlacesOfTheirOwn() {
+        Filler numbered = new Filler() {
+            @Override
+            public long size() {
+                return Integer.MAX_VALUE;
+            }
+
+            @Override
+            public void read(long from, int count, int[] out, int at) {
+                for (int i = 0; i < count; i++) {
+                    out[at + i] = (int) from + i;
+                }
+            }
+        };
+        LengthCourse course = LengthCourse.constant(8, 4);
+        List<Integer> firsts = new ArrayList<>();
+        for (int seed = 0; seed < 16; seed++) {
+            TrainingMixture mixture =
+                    new TrainingMixture(new TrainingMixture.Settings(numbered, course, BYTES.vocabSize(), 1, 1, seed));
+            for (int index = 0; index < 16; index++) {
+                Batch batch = mixture.batch(index);
+                for (int row = 0; row < batch.rows(); row++) {
+                    firsts.add(batch.inputs()[row * batch.length()]);
+                }
+            }
+        }
+        assertThat(firsts).hasSize(16 * 16 * 4).doesNotHaveDuplicates();
     }
 
     @ParameterizedTest

@@ -6,7 +6,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
-import org.mamba4j.tasks.Draws;
+import org.mamba4j.data.Draws;
 
 /**
  * Spoken digits for a language model of sound: first the token of the digit, then sample by sample the {@link MuLaw} steps

@@ -7,7 +7,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
-import org.mamba4j.tasks.Draws;
+import org.mamba4j.data.Draws;
 
 /**
  * Windows of DNA for a language model: L bases, and after each the one that follows.

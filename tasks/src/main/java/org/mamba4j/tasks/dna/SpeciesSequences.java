@@ -7,7 +7,7 @@ import java.util.SplittableRandom;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
-import org.mamba4j.tasks.Draws;
+import org.mamba4j.data.Draws;
 
 /**
  * DNA that is to be told apart by species: L bases, then {@link Bases#SPECIES}, after which the token of the species
