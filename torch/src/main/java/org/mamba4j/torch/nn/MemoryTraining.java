@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.data.Draws;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 
@@ -144,7 +145,7 @@ public final class MemoryTraining implements NotePolicy {
 
     /** Of the draws of one layer: the next one's is greater by 1. */
     long explorationSeed(int layer) {
-        return controls.seed() * 8191 + layer;
+        return Draws.seed(controls.seed(), layer);
     }
 
     @Override

@@ -2,6 +2,7 @@ package org.mamba4j.torch.train;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.mamba4j.data.Draws;
 import org.mamba4j.torch.nn.MemoryTraining;
 
 /**
@@ -69,9 +70,15 @@ public record MemoryCourse(int poolSize, TrainConfig.Notes notes) {
         return Math.max(poolSize, notes.dense());
     }
 
-    /** What a forward pass draws its exploration from: another one for each batch of a run. */
-    static long seed(long run, long batch) {
-        return run * 0x9E3779B97F4A7C15L + batch;
+    /**
+     * What a forward pass draws its exploration from.
+     *
+     * @param run the seed of the run
+     * @param batch its number
+     * @param slice which of the parts that ranks have cut it into
+     */
+    static long seed(long run, long batch, int slice) {
+        return Draws.seed(Draws.seed(run, batch), slice);
     }
 
     /**

@@ -3,6 +3,8 @@ package org.mamba4j.torch.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.HashSet;
+import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.mamba4j.model.MambaConfig;
@@ -64,6 +66,42 @@ class MemoryCourseTest {
                         .isCloseTo(loss.item_float() + 0.2 * price, within(1e-5));
                 assertThat(COURSE.at(0, 100).priced(loss, training)).isSameAs(loss);
             });
+        }
+    }
+
+    @Test
+    void runsBatchesSlicesAndLayersExploreIndependently() {
+        int rows = 4;
+        int length = 4096;
+        Set<Long> runs = new HashSet<>();
+        int streams = 0;
+        for (int run = 1; run <= 3; run++) {
+            for (int batch = 0; batch < 2; batch++) {
+                for (int slice = 0; slice < 2; slice++) {
+                    MemoryTraining training = new MemoryTraining(
+                            new MemoryTraining.Controls(50, false, 0.5, MemoryCourse.seed(run, batch, slice), true));
+                    for (int layer = 0; layer < 2; layer++) {
+                        streams++;
+                        addRuns(explored(training, layer, rows, length), runs);
+                    }
+                }
+            }
+        }
+        assertThat(runs).hasSize(streams * (rows * length - Long.SIZE + 1));
+    }
+
+    private static float[] explored(MemoryTraining training, int layer, int rows, int length) {
+        return TensorScope.call(() -> Tensors.toFloats(training.explored(layer, rows, length)));
+    }
+
+    /** Adds every 64 tokens that follow each other, as bits. */
+    private static void addRuns(float[] chosen, Set<Long> runs) {
+        long bits = 0;
+        for (int i = 0; i < chosen.length; i++) {
+            bits = bits << 1 | (chosen[i] == 0 ? 0 : 1);
+            if (i >= Long.SIZE - 1) {
+                runs.add(bits);
+            }
         }
     }
 
