@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
+import org.mamba4j.data.Draws;
 
 /**
  * Document retrieval: which of many numbered paragraphs answers a question?
@@ -112,7 +113,7 @@ public final class DocumentRetrieval {
 
     /** Trial number {@code i} with {@code count} documents, at every depth. */
     List<Trial> trials(Grid grid, int count, int i) {
-        SplittableRandom random = new SplittableRandom((grid.seed() * 1_000_003 + count) * 1_000_003 + i);
+        SplittableRandom random = Draws.of(Draws.seed(grid.seed(), count), i);
         Squad.Paragraph golden =
                 squad.paragraphs().get(random.nextInt(squad.paragraphs().size()));
         String question =

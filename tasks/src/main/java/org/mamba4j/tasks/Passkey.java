@@ -8,6 +8,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.function.DoubleConsumer;
 import org.mamba4j.UserError;
+import org.mamba4j.data.Draws;
 import org.mamba4j.text.Tokenizer;
 
 /**
@@ -157,10 +158,10 @@ public final class Passkey {
 
     /** Trial number {@code i} of a cell. */
     Trial trial(Grid grid, Filler text, int length, double depth, int i) {
-        long mixed = (grid.seed() * 1_000_003 + length) * 1_000_003 + i;
-        SplittableRandom random = new SplittableRandom(mixed);
+        long seed = Draws.seed(Draws.seed(grid.seed(), length), i);
+        SplittableRandom random = new SplittableRandom(seed);
         List<PassKeys.Key> keys = PassKeys.draw(grid.keys(), random);
-        SplittableRandom ofDepth = new SplittableRandom(mixed ^ Double.doubleToLongBits(depth));
+        SplittableRandom ofDepth = Draws.of(seed, Double.doubleToLongBits(depth));
         keys.set(0, new PassKeys.Key(keys.getFirst().name(), PassKeys.digits(ofDepth)));
         List<PassKeys.Sentence> statements =
                 keys.stream().map(passKeys::statement).toList();

@@ -123,6 +123,24 @@ class PasskeyTest {
                 .isBetween(10, 20);
     }
 
+    @Test
+    void theNameTellsNothingOfTheDigits() {
+        Passkey task = new Passkey(new Subject(reader(1, false), BYTES, 1));
+        Passkey.Grid grid = grid(1, 300, 400);
+        for (double depth : grid.depths()) {
+            int same = 0;
+            for (int i = 0; i < grid.trials(); i++) {
+                Trial trial = task.trial(grid, TEXT, 400, depth, i);
+                Matcher asked = ASKED.matcher(BYTES.decode(trial.context()));
+                assertThat(asked.find()).isTrue();
+                int name = PassKeys.NAMES.indexOf(asked.group(1));
+                int digits = Integer.parseInt(BYTES.decode(trial.answer()));
+                same += name % 10 == digits % 10 ? 1 : 0;
+            }
+            assertThat(same).as("of 300 at depth %s, 30 expected", depth).isBetween(10, 50);
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 4})
     void trialsAreAsDescribedAndFollowFromTheSeed(int keys) {
