@@ -96,7 +96,7 @@ final class MemoryCommand implements Runnable {
         for (int i = 0; i < sequences; i++) {
             read.add(text.draw(tokens, random));
         }
-        Passkey.Example example = Passkey.example(tokenizer, text, Math.max(tokens, 640), 0.2, seed);
+        Passkey.Example example = Passkey.example(tokenizer, text, Math.max(tokens, 640), 0.2, random.nextLong());
         List<MemoryReport.Studied> studied =
                 models.stream().map(one -> study(one, read, example)).toList();
         MemoryReport report = new MemoryReport(studied, tokenizer, example, facts(read));
