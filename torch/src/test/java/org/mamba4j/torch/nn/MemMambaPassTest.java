@@ -90,7 +90,7 @@ class MemMambaPassTest {
     /** With widths as they are in use; 8,192 tokens and more candidates than a block takes. */
     @Test
     void largerModelsEqualAutograd() {
-        MemMambaConfig config = larger();
+        MemMambaConfig config = larger(MemoryConfig.builder());
         MemoryTraining.Controls hard = controls(50, false, 0.05);
         assertClose(byPass(config, hard, Precision.FLOAT32, 9), byAutograd(config, hard, 9), 3e-4);
         MemoryTraining.Controls dense = controls(512, true, 0);
@@ -99,19 +99,28 @@ class MemMambaPassTest {
         assertClose(byPass(config, dense, Precision.BFLOAT16, 9), exact, 5e-2);
     }
 
-    private static MemMambaConfig larger() {
+    @Test
+    void smallerNotesInTheUpperLayersEqualAutograd() {
+        MemMambaConfig config = larger(MemoryConfig.builder().firstLayer(3).summarySize(32));
+        MemoryTraining.Controls hard = controls(50, false, 0.05);
+        Result exact = byAutograd(config, hard, 9);
+        assertClose(byPass(config, hard, Precision.FLOAT32, 9), exact, 3e-4);
+        assertClose(byPass(config, hard, Precision.BFLOAT16, 9), exact, 5e-2);
+    }
+
+    private static MemMambaConfig larger(MemoryConfig.Builder memory) {
         return new MemMambaConfig(
                 MambaConfig.builder()
                         .vocabSize(MemoryModels.VOCABULARY)
                         .dModel(64)
                         .nLayer(4)
                         .build(),
-                MemoryConfig.builder().crossLayerPeriod(2).build());
+                memory.crossLayerPeriod(2).build());
     }
 
     @Test
     void theSameCallGivesTheSameBits() {
-        MemMambaConfig config = larger();
+        MemMambaConfig config = larger(MemoryConfig.builder());
         MemoryTraining.Controls controls = controls(50, false, 0.1);
         Result first = byPass(config, controls, Precision.BFLOAT16, 9);
         Result second = byPass(config, controls, Precision.BFLOAT16, 9);
