@@ -7,6 +7,7 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.torch.fidelity.Dynamics;
+import org.mamba4j.torch.fidelity.KernelShape;
 import org.mamba4j.torch.fidelity.TimeScales;
 
 /**
@@ -20,6 +21,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
     private static final int LEFT = 44;
     private static final int ROW = 22;
     private static final int FOOT = 44;
+    private static final int KERNELS = 288;
 
     /** Responses are shown down to this share of the greatest. */
     private static final double LEAST_SHOWN = 1e-5;
@@ -66,7 +68,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
 
     /** Δ along the text, a row a layer, each from its own least to its greatest. */
     String valveMap(Dynamics model) {
-        List<Dynamics.Layer> layers = model.layers();
+        List<Dynamics.Selective> layers = model.selective();
         int length = layers.getFirst().valve().size();
         CellPicture picture = new CellPicture(length, layers.size());
         for (int i = 0; i < layers.size(); i++) {
@@ -81,7 +83,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
 
     /** Half-lives along the text, a row a layer. */
     String survival(Dynamics model) {
-        List<Dynamics.Layer> layers = model.layers();
+        List<Dynamics.Selective> layers = model.selective();
         int length = layers.getFirst().valve().size();
         CellPicture picture = new CellPicture(length, layers.size());
         for (int i = 0; i < layers.size(); i++) {
@@ -158,14 +160,14 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
         double last = model.lags().getLast() + 1.0;
         series.add(new SvgChart.Series(
                 "", "hidden", List.of(SvgChart.Point.of(1, -1), SvgChart.Point.of(last, 1)), false));
-        for (int i = 0; i < model.layers().size(); i++) {
+        for (int i = 0; i < model.selective().size(); i++) {
             series.add(new SvgChart.Series(
                     "",
-                    PageParts.lineStyle(i, model.layers().size()),
-                    points(model.lags(), model.layers().get(i).alignment(), -1),
+                    PageParts.lineStyle(i, model.selective().size()),
+                    points(model.lags(), model.selective().get(i).alignment(), -1),
                     false));
         }
-        return PageParts.ramp(model.layers().size(), "mean cosine")
+        return PageParts.ramp(model.selective().size(), "mean cosine")
                 + new SvgChart(
                                 lagAxis(model.lags()),
                                 new SvgChart.Axis("", false, List.of(-1.0, -0.5, 0.0, 0.5, 1.0), SvgChart::plain),
@@ -174,7 +176,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
     }
 
     /** Cosines of all pieces of the text. */
-    String alignmentMap(Dynamics.Layer layer) {
+    String alignmentMap(Dynamics.Selective layer) {
         int size = layer.alignmentMap().size();
         CellPicture picture = new CellPicture(size, size);
         for (int row = 0; row < size; row++) {
@@ -196,12 +198,57 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
                 picture.toSvg(40, 4, 296, 296));
     }
 
+    /** Kernels of some channels, a row each, each by its own greatest value. */
+    String kernels(Dynamics.Invariant layer) {
+        KernelShape shape = layer.kernel();
+        int columns = shape.places().size();
+        int rows = shape.channels().size();
+        CellPicture picture = new CellPicture(columns, rows);
+        for (int i = 0; i < rows; i++) {
+            List<Double> kernel = shape.channels().get(i);
+            double most = kernel.stream().mapToDouble(Math::abs).max().orElse(1);
+            for (int column = 0; column < columns; column++) {
+                picture.set(column, rows - 1 - i, CellPicture.signed(kernel.get(column) / Math.max(1e-30, most)));
+            }
+        }
+        StringBuilder ticks = new StringBuilder();
+        int last = shape.places().getLast();
+        for (int lag = 0; lag <= last; lag = lag == 0 ? 1 : 4 * lag) {
+            double octaves = Math.log(lag + 1.0) / Math.log(2);
+            double at = LEFT + (WIDTH - LEFT) * (octaves * KernelShape.PER_OCTAVE + 0.5) / columns;
+            ticks.append(tick(at, KERNELS, lag == 0 ? "0" : Lengths.format(lag), at > WIDTH - 16));
+        }
+        return String.format(
+                Locale.ROOT,
+                "<svg viewBox=\"0 0 %d %d\" role=\"img\">%n%s%s<text class=\"title\" x=\"%d\" y=\"%d\""
+                        + " text-anchor=\"middle\">l, tokens since</text>%n<text class=\"title\" transform=\"translate(%d"
+                        + " %d) rotate(-90)\" text-anchor=\"middle\">channels</text>%n</svg>",
+                WIDTH,
+                KERNELS + FOOT,
+                picture.toSvg(LEFT, 0, WIDTH - LEFT, KERNELS),
+                ticks,
+                (LEFT + WIDTH) / 2,
+                KERNELS + FOOT - 6,
+                LEFT - 14,
+                KERNELS / 2);
+    }
+
     /** Impulse responses of a layer. */
-    String responses(Dynamics.Layer layer) {
-        List<Integer> lags = all.getFirst().lags();
+    String responses(Dynamics.Selective layer) {
         Dynamics.Responses responses = layer.responses();
-        List<List<Double>> curves =
-                List.of(responses.frozen(), responses.shut(), responses.typical(), responses.open());
+        return responses(
+                List.of(responses.frozen(), responses.shut(), responses.typical(), responses.open()),
+                List.of("frozen", "shut", "middle", "open"),
+                List.of("frozen", "shut", "middle", "open"));
+    }
+
+    /** The one response of a layer that treats all tokens alike. */
+    String responses(Dynamics.Invariant layer) {
+        return responses(List.of(layer.kernel().response()), List.of("open"), List.of("every token"));
+    }
+
+    private String responses(List<List<Double>> curves, List<String> styles, List<String> names) {
+        List<Integer> lags = all.getFirst().lags();
         double top = Math.max(
                 1e-30,
                 curves.stream()
@@ -209,7 +256,6 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
                         .mapToDouble(Double::doubleValue)
                         .max()
                         .orElse(1));
-        List<String> names = List.of("frozen", "shut", "middle", "open");
         List<SvgChart.Series> series = new ArrayList<>();
         series.add(new SvgChart.Series(
                 "",
@@ -218,7 +264,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
                 false));
         for (int i = 0; i < curves.size(); i++) {
             series.add(new SvgChart.Series(
-                    names.get(i), names.get(i), points(lags, curves.get(i), LEAST_SHOWN * top), false));
+                    names.get(i), styles.get(i), points(lags, curves.get(i), LEAST_SHOWN * top), false));
         }
         List<Double> decades = new ArrayList<>();
         for (double tick = Math.pow(10, Math.floor(Math.log10(top))); tick > LEAST_SHOWN * top; tick /= 10) {
@@ -234,7 +280,7 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
     /** Up to the first value that is below the range. */
     private static List<SvgChart.Point> points(List<Integer> lags, List<Double> values, double least) {
         List<SvgChart.Point> points = new ArrayList<>();
-        for (int i = 0; i < lags.size() && values.get(i) >= least; i++) {
+        for (int i = 0; i < Math.min(lags.size(), values.size()) && values.get(i) >= least; i++) {
             points.add(SvgChart.Point.of(lags.get(i) + 1.0, values.get(i)));
         }
         return points;

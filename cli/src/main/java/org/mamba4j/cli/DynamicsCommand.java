@@ -10,10 +10,11 @@ import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.fidelity.Dynamics;
-import org.mamba4j.torch.fidelity.TimeScales;
 import org.mamba4j.torch.nn.LanguageNetwork;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -22,9 +23,9 @@ import picocli.CommandLine.Option;
 @Command(
         name = "dynamics",
         description = {
-            "Show how a Mamba or MemMamba moves while it reads a text, in one HTML page.",
+            "Show how a Mamba, a MemMamba or a composed model (S4, S4D, Hyena, S6) moves while it reads a text, in one HTML page.",
             "",
-            "The time scales of A in each layer, how far each token of the text opens the valve Δ, how long what it wrote survives, how B and C align, and impulse responses. A second model is shown beside the first."
+            "The time scales of A in each layer, how far each token of the text opens the valve Δ, how long what it wrote survives, how B and C align, impulse responses, and the kernel of layers that treat all tokens alike. A second model is shown beside the first."
         },
         footer = {"", "Example:  ./mamba4j dynamics --model models/memmamba --text README.md --out dynamics.html"})
 final class DynamicsCommand implements Runnable {
@@ -84,7 +85,8 @@ final class DynamicsCommand implements Runnable {
                         Objects.toString(text.getFileName(), "the text")));
         studied.forEach(DynamicsCommand::show);
         file.write(report.toHtml(), report.toJson());
-        System.out.println("times in tokens of this text; alignment: mean cosine of C with B of the token itself");
+        System.out.println(
+                "times in tokens of this text; alignment: mean cosine of C with B of the token itself; half of the kernel: tokens until half of Σ |K| has passed");
         file.tell();
     }
 
@@ -103,29 +105,57 @@ final class DynamicsCommand implements Runnable {
                 StatusLine status = new StatusLine("dynamics of " + one.name())) {
             return new DynamicsReport.Studied(
                     one.name(),
-                    network.config().modelType(),
+                    type(network.config()),
                     network.parameterCount(),
                     Dynamics.of(network, tokens, status::show));
         }
     }
 
+    private static String type(ModelConfig config) {
+        return config instanceof ComposedConfig composed
+                ? config.modelType() + ": " + composed.innerLayer() + " in a block of type " + composed.block()
+                : config.modelType();
+    }
+
     private static void show(DynamicsReport.Studied studied) {
         System.out.println(studied.name() + ", " + studied.type());
+        Table table = studied.dynamics().selective().isEmpty()
+                ? invariant(studied.dynamics())
+                : selective(studied.dynamics());
+        table.lines().forEach(System.out::println);
+    }
+
+    private static Table selective(Dynamics dynamics) {
         Table table = new Table("rrrrrr");
         table.row("layer", "time scale", "longest tenth", "mean Δ", "half-life", "alignment");
-        List<Dynamics.Layer> layers = studied.dynamics().layers();
-        int most = studied.dynamics().layers().getFirst().valve().size();
-        for (int i = 0; i < layers.size(); i++) {
-            Dynamics.Layer layer = layers.get(i);
-            TimeScales scales = layer.tokenScales();
+        int most = dynamics.selective().getFirst().valve().size();
+        for (int i = 0; i < dynamics.selective().size(); i++) {
+            Dynamics.Selective layer = dynamics.selective().get(i);
             table.row(
                     Integer.toString(i + 1),
-                    DynamicsReport.figure(scales.quantile(0.5)),
-                    DynamicsReport.figure(scales.quantile(0.9)),
+                    DynamicsReport.figure(layer.tokenScales().quantile(0.5)),
+                    DynamicsReport.figure(layer.tokenScales().quantile(0.9)),
                     DynamicsReport.figure(DynamicsReport.mean(layer.valve())),
                     MemoryReport.tokens(DynamicsReport.median(layer.halfLives()), most),
-                    String.format(Locale.ROOT, "%.2f", layer.alignment().getFirst()));
+                    layer.alignment().isEmpty()
+                            ? "–"
+                            : String.format(
+                                    Locale.ROOT, "%.2f", layer.alignment().getFirst()));
         }
-        table.lines().forEach(System.out::println);
+        return table;
+    }
+
+    private static Table invariant(Dynamics dynamics) {
+        Table table = new Table("rrrr");
+        table.row("layer", "time scale", "longest tenth", "half of the kernel");
+        for (int i = 0; i < dynamics.invariant().size(); i++) {
+            Dynamics.Invariant layer = dynamics.invariant().get(i);
+            table.row(
+                    Integer.toString(i + 1),
+                    DynamicsReport.figure(layer.tokenScales().quantile(0.5)),
+                    DynamicsReport.figure(layer.tokenScales().quantile(0.9)),
+                    String.format(Locale.ROOT, "%,d", layer.kernel().reach(0.5)));
+        }
+        return table;
     }
 }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonNull;
 import org.mamba4j.json.JsonNumber;
@@ -13,6 +14,7 @@ import org.mamba4j.json.JsonObject;
 import org.mamba4j.json.JsonValue;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.torch.fidelity.Dynamics;
+import org.mamba4j.torch.fidelity.KernelShape;
 import org.mamba4j.torch.fidelity.TimeScales;
 
 /**
@@ -24,6 +26,15 @@ import org.mamba4j.torch.fidelity.TimeScales;
  * @param facts about the text, one line
  */
 record DynamicsReport(List<Studied> models, Text text, String facts) {
+    private static final String NO_A =
+            "This layer has no A: its kernel is computed from the distance by a small network,"
+                    + " times a window that fades at a fixed pace in each channel.";
+    private static final String NO_VALVE =
+            "No valve: how far a token is let in does not depend on it, so none opens or shuts anything.";
+    private static final String NO_COLOURS = "Every token is treated alike, so there is nothing to colour.";
+    private static final String NO_ALIGNMENT =
+            "B and C are the channel's own, the same for every token: what differs between tokens is not where they write.";
+
     /**
      * A model.
      *
@@ -57,17 +68,30 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
         values.put("greatest-life", figure(lives.high()));
         values.put("layers", Integer.toString(layers()));
         values.put("layer", Integer.toString(shownLayer() + 1));
-        values.put("pipe", panels(d -> charts.timeScales(d, Dynamics.Layer::pipe, "1 / |A|, in steps of Δ")));
+        values.put("pipe", panels(d -> scales(d, charts, Dynamics.Layer::pipe, "1 / |Re A|, in steps of Δ", NO_A)));
         values.put(
                 "token-scales",
-                panels(d -> charts.timeScales(d, Dynamics.Layer::tokenScales, "1 / (|A| · mean Δ), in tokens")));
-        values.put("valve-maps", panels(charts::valveMap));
-        values.put("texts", panels(d -> new DynamicsText(text, d, shownLayer(), lives).toHtml()));
-        values.put("openers", panels(d -> new DynamicsText(text, d, shownLayer(), lives).openers()));
-        values.put("survival", panels(charts::survival));
-        values.put("alignment", panels(charts::alignment));
-        values.put("alignment-maps", panels(d -> perLayer(d, charts::alignmentMap)));
-        values.put("responses", panels(d -> perLayer(d, charts::responses)));
+                panels(d -> scales(d, charts, Dynamics.Layer::tokenScales, "1 / (|Re A| · mean Δ), in tokens", NO_A)));
+        values.put("valve-maps", panels(d -> valve(d, () -> charts.valveMap(d))));
+        values.put(
+                "texts",
+                panels(d -> selective(d, NO_COLOURS, () -> new DynamicsText(text, d, shownLayer(), lives).toHtml())));
+        values.put("openers", panels(d -> valve(d, () -> new DynamicsText(text, d, shownLayer(), lives).openers())));
+        values.put("survival", panels(d -> d.selective().isEmpty() ? reach(d) : charts.survival(d)));
+        values.put("responses", panels(d -> responses(d, charts)));
+        values.put(
+                "kernels",
+                panels(d -> d.selective().isEmpty()
+                        ? perLayer(d.invariant(), charts::kernels)
+                        : words(
+                                "There is none: what a token leaves behind is another response for every token. Dashed in"
+                                        + " the picture above is the kernel that the layer would have if nothing in it were"
+                                        + " selective.")));
+        values.put("alignment", panels(d -> aligned(d, () -> charts.alignment(d))));
+        values.put("alignment-maps", panels(d -> aligned(d, () -> perLayer(d.selective(), charts::alignmentMap))));
+        values.put(
+                "colours-shown",
+                models.stream().allMatch(m -> m.dynamics().selective().isEmpty()) ? "hidden" : "");
         return Html.fill("dynamics.html", values);
     }
 
@@ -98,17 +122,73 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
     }
 
     /** A block for each layer, of which one is to be seen. */
-    private String perLayer(Dynamics dynamics, Function<Dynamics.Layer, String> content) {
+    private <L extends Dynamics.Layer> String perLayer(List<L> layers, Function<L, String> content) {
         StringBuilder all = new StringBuilder();
-        for (int i = 0; i < dynamics.layers().size(); i++) {
+        for (int i = 0; i < layers.size(); i++) {
             all.append(String.format(
                     Locale.ROOT,
                     "<div class=\"per-layer\" data-layer=\"%d\"%s>%s</div>%n",
                     i,
                     i == shownLayer() ? "" : " hidden",
-                    content.apply(dynamics.layers().get(i))));
+                    content.apply(layers.get(i))));
         }
         return all.toString();
+    }
+
+    /** What stands where a model has nothing to draw. */
+    private static String words(String text) {
+        return "<p class=\"none\">" + Html.escape(text) + "</p>\n";
+    }
+
+    private static String selective(Dynamics dynamics, String otherwise, Supplier<String> content) {
+        return dynamics.selective().isEmpty() ? words(otherwise) : content.get();
+    }
+
+    private static String valve(Dynamics dynamics, Supplier<String> content) {
+        boolean has = dynamics.selective().stream().anyMatch(Dynamics.Selective::hasValve);
+        return has ? content.get() : words(NO_VALVE);
+    }
+
+    private static String aligned(Dynamics dynamics, Supplier<String> content) {
+        boolean has = dynamics.selective().stream()
+                .anyMatch(layer -> !layer.alignment().isEmpty());
+        return has ? content.get() : words(NO_ALIGNMENT);
+    }
+
+    private static String scales(
+            Dynamics dynamics,
+            DynamicsCharts charts,
+            Function<Dynamics.Layer, TimeScales> scales,
+            String title,
+            String otherwise) {
+        boolean has = dynamics.layers().stream()
+                .anyMatch(layer -> !scales.apply(layer).isEmpty());
+        return has ? charts.timeScales(dynamics, scales, title) : words(otherwise);
+    }
+
+    private String responses(Dynamics dynamics, DynamicsCharts charts) {
+        return dynamics.selective().isEmpty()
+                ? perLayer(dynamics.invariant(), charts::responses)
+                : perLayer(dynamics.selective(), charts::responses);
+    }
+
+    /** How far the kernels of each layer reach. */
+    private static String reach(Dynamics dynamics) {
+        StringBuilder html = new StringBuilder("""
+                <p class="none">The same for every token. Tokens until half of Σ |K| has passed, by channel:</p>
+                <table><tr><th>layer</th><th>shortest tenth</th><th>median</th><th>longest tenth</th></tr>
+                """);
+        for (int i = dynamics.invariant().size() - 1; i >= 0; i--) {
+            KernelShape kernel = dynamics.invariant().get(i).kernel();
+            html.append(String.format(
+                    Locale.ROOT,
+                    "<tr><td>%d</td><td>%,d</td><td>%,d</td><td>%,d</td></tr>%n",
+                    i + 1,
+                    kernel.reach(0.1),
+                    kernel.reach(0.5),
+                    kernel.reach(0.9)));
+        }
+        return html.append("</table>\n").toString();
     }
 
     private String cards() {
@@ -116,9 +196,6 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
         for (int i = 0; i < models.size(); i++) {
             Studied model = models.get(i);
             List<Dynamics.Layer> layers = model.dynamics().layers();
-            List<Double> lives =
-                    layers.stream().flatMap(layer -> layer.halfLives().stream()).toList();
-            int length = layers.getFirst().valve().size();
             html.append("<div class=\"model\">")
                     .append(PageParts.heading(i, model.name(), model.type()))
                     .append("<div class=\"cards\">")
@@ -131,16 +208,28 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
                                     .max()
                                     .orElse(0)),
                             "the slowest layer's slowest tenth, tokens"))
-                    .append(PageParts.card(MemoryReport.tokens(median(lives), length), "median half-life, tokens"))
-                    .append(PageParts.card(
-                            MemoryReport.percent(lives.stream()
-                                            .filter(life -> life.isInfinite())
-                                            .count()
-                                    / (double) lives.size()),
-                            "of tokens outlast the text by half"))
+                    .append(lives(model.dynamics()))
                     .append("</div></div>\n");
         }
         return html.toString();
+    }
+
+    /** How long tokens are remembered. */
+    private static String lives(Dynamics dynamics) {
+        if (dynamics.selective().isEmpty()) {
+            List<Double> reach = dynamics.invariant().stream()
+                    .map(layer -> (double) layer.kernel().reach(0.5))
+                    .toList();
+            return PageParts.card(
+                    String.format(Locale.ROOT, "%,.0f", median(reach)), "median reach of a kernel, tokens");
+        }
+        List<Double> lives = dynamics.selective().stream()
+                .flatMap(layer -> layer.halfLives().stream())
+                .toList();
+        double outlast = lives.stream().filter(life -> life.isInfinite()).count() / (double) lives.size();
+        int length = dynamics.selective().getFirst().valve().size();
+        return PageParts.card(MemoryReport.tokens(median(lives), length), "median half-life, tokens")
+                + PageParts.card(MemoryReport.percent(outlast), "of tokens outlast the text by half");
     }
 
     private static List<Double> scales(List<Dynamics.Layer> layers, double share) {
@@ -183,17 +272,25 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
     }
 
     private static JsonObject layer(Dynamics.Layer layer) {
-        return JsonObject.builder()
-                .put("time_scales_a", quantiles(layer.pipe()))
-                .put("time_scales_tokens", quantiles(layer.tokenScales()))
-                .put("delta", numbers(layer.valve()))
-                .put("half_lives", numbers(layer.halfLives()))
-                .put("alignment", numbers(layer.alignment()))
-                .put("response_open", numbers(layer.responses().open()))
-                .put("response_typical", numbers(layer.responses().typical()))
-                .put("response_shut", numbers(layer.responses().shut()))
-                .put("response_frozen", numbers(layer.responses().frozen()))
-                .build();
+        JsonObject.Builder json = JsonObject.builder();
+        if (!layer.pipe().isEmpty()) {
+            json.put("time_scales_a", quantiles(layer.pipe()));
+        }
+        json.put("time_scales_tokens", quantiles(layer.tokenScales()));
+        switch (layer) {
+            case Dynamics.Selective selective ->
+                json.put("delta", numbers(selective.valve()))
+                        .put("half_lives", numbers(selective.halfLives()))
+                        .put("alignment", numbers(selective.alignment()))
+                        .put("response_open", numbers(selective.responses().open()))
+                        .put("response_typical", numbers(selective.responses().typical()))
+                        .put("response_shut", numbers(selective.responses().shut()))
+                        .put("response_frozen", numbers(selective.responses().frozen()));
+            case Dynamics.Invariant invariant ->
+                json.put("kernel", numbers(invariant.kernel().response()))
+                        .put("kernel_reach", numbers(invariant.kernel().reach()));
+        }
+        return json.build();
     }
 
     private static JsonObject quantiles(TimeScales scales) {

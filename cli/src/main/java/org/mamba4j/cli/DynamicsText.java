@@ -43,13 +43,13 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
         static Range ofLives(List<Dynamics> models) {
             List<Double> lives = new ArrayList<>();
             for (Dynamics model : models) {
-                for (Dynamics.Layer layer : model.layers()) {
+                for (Dynamics.Selective layer : model.selective()) {
                     for (int t = 0; t < layer.halfLives().size(); t++) {
                         lives.add(life(layer, t));
                     }
                 }
             }
-            return of(lives);
+            return lives.isEmpty() ? new Range(1, 10) : of(lives);
         }
 
         double share(double value) {
@@ -62,7 +62,7 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
     }
 
     /** A half-life, or what is left of the text if that is less. */
-    static double life(Dynamics.Layer layer, int token) {
+    static double life(Dynamics.Selective layer, int token) {
         return Math.min(layer.halfLives().get(token), layer.halfLives().size() - token);
     }
 
@@ -88,14 +88,14 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
 
     /** The text as the layer shown colours it, and the figures of all layers for the page's script. */
     String toHtml() {
-        String shades = shades(dynamics.layers().get(shown).valve());
+        String shades = shades(dynamics.selective().get(shown).valve());
         return "<p class=\"readout\">Point at a token.</p>\n<pre class=\"text\">"
                 + MarkedText.html(
                         text.tokenizer(),
                         text.tokens(),
                         token -> "data-t=\"" + token + "\" class=\"v" + shades.charAt(token) + "\"")
                 + "</pre>\n<script type=\"application/json\" class=\"figures\">["
-                + dynamics.layers().stream().map(this::figures).collect(Collectors.joining(",\n"))
+                + dynamics.selective().stream().map(this::figures).collect(Collectors.joining(",\n"))
                 + "]</script>\n";
     }
 
@@ -105,7 +105,7 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
     }
 
     /** Digits only, so nothing in it can end the script. A life of -1: longer than what was left of the text. */
-    private String figures(Dynamics.Layer layer) {
+    private String figures(Dynamics.Selective layer) {
         int length = layer.valve().size();
         StringBuilder digits = new StringBuilder();
         StringBuilder shades = new StringBuilder();
@@ -130,8 +130,8 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
     String openers() {
         StringBuilder html = new StringBuilder(
                 "<table class=\"openers\"><tr><th>layer</th><th>open it</th><th>leave it shut</th></tr>\n");
-        for (int i = dynamics.layers().size() - 1; i >= 0; i--) {
-            List<String> sorted = byValve(dynamics.layers().get(i).valve());
+        for (int i = dynamics.selective().size() - 1; i >= 0; i--) {
+            List<String> sorted = byValve(dynamics.selective().get(i).valve());
             int some = Math.min(OPENERS, sorted.size() / 2);
             html.append("<tr><td>")
                     .append(i + 1)

@@ -11,7 +11,7 @@ import java.util.function.DoubleFunction;
 final class SvgChart {
     private static final int WIDTH = 760;
     private static final int HEIGHT = 340;
-    private static final int LEFT = 64;
+    private static final int LEFT = 72;
     private static final int RIGHT = 24;
     private static final int TOP = 16;
     private static final int BOTTOM = 52;
@@ -121,7 +121,7 @@ final class SvgChart {
                 Html.escape(x.title())));
         svg.append(String.format(
                 Locale.ROOT,
-                "<text class=\"title\" transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>%n",
+                "<text class=\"title\" transform=\"translate(12 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>%n",
                 (TOP + HEIGHT - BOTTOM) / 2,
                 Html.escape(y.title())));
         series.forEach(s -> draw(s, svg));

@@ -65,6 +65,65 @@ class DynamicsCommandTest {
                 .isEqualTo("mamba");
     }
 
+    private Path composed(String name, String parts) throws IOException {
+        Path model = folder.resolve(name);
+        String json =
+                "{\"model_type\": \"composed\", \"vocab_size\": 256, \"hidden_size\": 8, \"num_hidden_layers\": 3, "
+                        + parts.replace('\'', '"') + "}";
+        ModelConfig config = ModelConfig.fromJson(Json.parse(json.getBytes(StandardCharsets.UTF_8), name), name);
+        try (LanguageNetwork network = LanguageNetwork.create(config, MambaKernels.fused(), 1)) {
+            network.save(model);
+        }
+        Tokenizers.bytes().save(model);
+        return model;
+    }
+
+    @Test
+    void whatTreatsAllTokensAlikeShowsItsKernel() throws IOException {
+        Path s4 = composed("s4", "'block': 'plain', 'inner_layer': 's4', 'state_size': 8");
+        Path page = folder.resolve("s4.html");
+        Cli run =
+                Cli.run("dynamics", "--model", s4, "--compare", mamba, "--text", text, "--length", 100, "--out", page);
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out()).contains("composed: s4 in a block of type plain", "half of the kernel", "half-life");
+        assertThat(Files.readString(page))
+                .contains("No valve", "nothing to colour", "There is none: what a token leaves behind", "every token")
+                .doesNotContain("{{", "NaN", "Infinity");
+        JsonArray models = (JsonArray) Json.read(folder.resolve("s4.json"));
+        JsonFields first = JsonFields.of(models.values().getFirst(), "model");
+        JsonFields layer = JsonFields.of(first.array("layers").getFirst(), "layer");
+        assertThat(layer.array("kernel")).hasSameSizeAs(first.array("lags"));
+        assertThat(layer.has("time_scales_a")).isTrue();
+        assertThat(layer.has("delta")).isFalse();
+    }
+
+    @Test
+    void everyInnerLayerCanBeShown() throws IOException {
+        for (String parts : new String[] {
+            "'inner_layer': 's4d'",
+            "'block': 'h3', 'inner_layer': 'hyena'",
+            "'inner_layer': 's6'",
+            "'inner_layer': 's6', 'a_init': 'lin'",
+            "'block': 'plain', 'inner_layer': 's6', 'selective': 'delta'",
+            "'inner_layer': 's6', 'selective': 'b-c'",
+            "'inner_layer': 's6', 'selective': 'none'"
+        }) {
+            Path model = composed("m" + parts.hashCode(), parts);
+            Path page = model.resolve("eval/dynamics.html");
+            Cli run = Cli.run("dynamics", "--model", model, "--text", text, "--length", 60);
+            assertThat(run.code()).as(parts + run.err()).isZero();
+            String html = Files.readString(page);
+            assertThat(html).as(parts).doesNotContain("{{", "NaN", "Infinity");
+            assertThat(html.contains("This layer has no A")).as(parts).isEqualTo(parts.contains("hyena"));
+            boolean selective = parts.contains("s6") && !parts.contains("none");
+            assertThat(html.contains("class=\"figures\">")).as(parts).isEqualTo(selective);
+            assertThat(html.contains("No valve")).as(parts).isEqualTo(!selective || parts.contains("b-c"));
+            assertThat(html.contains("B and C are the channel"))
+                    .as(parts)
+                    .isEqualTo(!selective || parts.contains("delta"));
+        }
+    }
+
     @Test
     void aShortTextIsReadWhole() throws IOException {
         Cli run = Cli.run("dynamics", "--model", mamba, "--text", Files.writeString(text, "sixteen letters."));

@@ -2,12 +2,13 @@ package org.mamba4j.torch.fidelity;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.torch.Tensors;
-import org.mamba4j.torch.nn.MemoryProbe;
+import org.mamba4j.torch.nn.LayerView.Recurrence;
 
 /**
  * How the influence of an input on a layer's output falls with the tokens between them, through the recurrence alone:
@@ -25,11 +26,11 @@ final class Decay {
     /**
      * w at each lag, over some places of one sequence.
      *
-     * @param layer of a batch of one
+     * @param layer what carries
      * @param lags rising, the last one smaller than every place
      * @param places t, token indices
      */
-    static float[] influence(MemoryProbe.Layer layer, List<Integer> lags, int[] places) {
+    static float[] influence(Recurrence layer, List<Integer> lags, int[] places) {
         Tensor passed = passed(layer); // (L, D)
         TensorVector means = new TensorVector();
         for (int lag : lags) {
@@ -40,8 +41,8 @@ final class Decay {
     }
 
     /** Σ Δ from the first token to each one (L, D), float64. */
-    static Tensor passed(MemoryProbe.Layer layer) {
-        return layer.steps().select(0, 0).to(ScalarType.Double).cumsum(0);
+    static Tensor passed(Recurrence layer) {
+        return layer.steps().to(ScalarType.Double).cumsum(0);
     }
 
     /**
@@ -53,20 +54,24 @@ final class Decay {
      * @param to as many, none before its origin
      * @return (T, D), none negative
      */
-    static Tensor carried(MemoryProbe.Layer layer, Tensor passed, int[] from, int[] to) {
-        Tensor steps = layer.steps().select(0, 0); // (L, D)
+    static Tensor carried(Recurrence layer, Tensor passed, int[] from, int[] to) {
+        Tensor steps = layer.steps(); // (L, D)
         Tensor then = index(from, steps);
         Tensor now = index(to, steps);
         Tensor between =
                 passed.index_select(0, now).sub(passed.index_select(0, then)).to(ScalarType.Float); // (T, D)
-        Tensor read = layer.c()
-                .select(0, 0)
-                .index_select(0, now)
-                .mul(layer.b().select(0, 0).index_select(0, then))
-                .unsqueeze(1); // (T, 1, N)
+        Tensor read = of(layer.c(), now).mul(of(layer.b(), then)); // (T or 1, 1 or D, M)
         Tensor left =
                 between.unsqueeze(2).mul(layer.a().unsqueeze(0)).exp().mul(read).sum(new long[] {2}); // (T, D)
+        if (left.is_complex()) {
+            left = torch.real(left).mul(new Scalar(2.0)); // with the conjugates
+        }
         return left.abs().mul(steps.index_select(0, then));
+    }
+
+    /** B or C of some tokens, of which a constant one makes no difference. */
+    private static Tensor of(Tensor matrix, Tensor tokens) {
+        return Recurrence.isOfToken(matrix) ? matrix.index_select(0, tokens) : matrix;
     }
 
     static int[] shifted(int[] places, int by) {

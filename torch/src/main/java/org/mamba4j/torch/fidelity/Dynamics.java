@@ -10,15 +10,18 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
+import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.MemoryProbe;
+import org.mamba4j.torch.nn.LayerView;
+import org.mamba4j.torch.nn.LayerView.Recurrence;
 
 /**
- * How a trained selective state space moves while it reads one text.
+ * How a trained state space moves while it reads one text.
  *
  * <p>A layer is a bundle of leaky pipes, h_t = exp(Δ_t A) h_(t-1) + Δ_t B_t u_t, y_t = C_t h_t [1]. A is the main pipe: it
  * is fixed, and 1 / |A| says over how much Δ a number fades. Δ is the valve: a token that opens it wide washes the old out
@@ -27,7 +30,10 @@ import org.mamba4j.torch.nn.MemoryProbe;
  * the impulse response, which in a selective layer is another for every token; the same layer with Δ, B and C frozen at
  * their means has one response for all, the kernel of a time-invariant state space [2], and shows what selection changes.
  *
- * <p>Everything is measured on the recurrence alone: convolution, gate and what notes add are left out.
+ * <p>S4, S4D and Hyena have no valve: what a token leaves behind is the same kernel for every token, and is shown as that,
+ * with the time scales of its modes. An S6 of which nothing is selective is one of them.
+ *
+ * <p>Everything is measured on what carries along the sequence alone: convolution, gate and what notes add are left out.
  *
  * <p>[1] A. Gu, T. Dao: Mamba: Linear-Time Sequence Modeling with Selective State Spaces. arXiv 2312.00752, section 3. [2] A.
  * Gu, A. Gupta, K. Goel, C. Ré: On the Parameterization and Initialization of Diagonal State Space Models. arXiv 2206.11893.
@@ -36,7 +42,7 @@ import org.mamba4j.torch.nn.MemoryProbe;
  * @param layers from the first on
  */
 public record Dynamics(List<Integer> lags, List<Layer> layers) {
-    /** Rows and columns of {@link Layer#alignmentMap}, if the text has as many tokens. */
+    /** Rows and columns of {@link Selective#alignmentMap}, if the text has as many tokens. */
     public static final int MAP_SIZE = 64;
 
     private static final int LEAST_LENGTH = 16;
@@ -47,25 +53,50 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
     /** Tokens of a group that impulse responses are averaged over, at most. */
     private static final int MOST_PLACES = 48;
 
+    /** One layer. */
+    public sealed interface Layer {
+        /** 1 / |Re A| over all channels and modes, in Δ; empty where there is no A. */
+        TimeScales pipe();
+
+        /** The same in tokens of this text. */
+        TimeScales tokenScales();
+    }
+
     /**
-     * One layer.
+     * A layer that treats tokens differently.
      *
-     * @param pipe 1 / |A| over all channels and states, in Δ
-     * @param tokenScales 1 / (|A| · mean Δ of the channel), in tokens of this text
+     * @param pipe 1 / |Re A|
+     * @param tokenScales 1 / (|Re A| · mean Δ of the channel)
      * @param valve mean Δ over channels, by token
      * @param halfLives of what each token wrote, in tokens; infinite where the text ended before. See {@link Survival}
-     * @param alignment mean cosine between C of a token and B of the token k before, by lag
-     * @param alignmentMap mean cosine between C (row) and B (column) of two pieces of the text
+     * @param alignment mean cosine between C of a token and B of the token k before, by lag; empty where
+     *     neither is of the token
+     * @param alignmentMap mean cosine between C (row) and B (column) of two pieces of the text; likewise
      * @param responses impulse responses
      */
-    public record Layer(
+    public record Selective(
             TimeScales pipe,
             TimeScales tokenScales,
             List<Double> valve,
             List<Double> halfLives,
             List<Double> alignment,
             List<List<Double>> alignmentMap,
-            Responses responses) {}
+            Responses responses)
+            implements Layer {
+        /** Whether Δ differs between tokens. */
+        public boolean hasValve() {
+            return valve.stream().anyMatch(step -> Math.abs(step - valve.getFirst()) > 1e-6 * valve.getFirst());
+        }
+    }
+
+    /**
+     * A layer that treats all tokens alike.
+     *
+     * @param pipe 1 / |Re A|
+     * @param tokenScales what fades to 1 / e within so many tokens; of Hyena, the window's part of it
+     * @param kernel what its kernel does
+     */
+    public record Invariant(TimeScales pipe, TimeScales tokenScales, KernelShape kernel) implements Layer {}
 
     /**
      * Mean size over channels of what an input of 1 adds to the output k tokens later, by lag.
@@ -77,26 +108,45 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
      */
     public record Responses(List<Double> open, List<Double> typical, List<Double> shut, List<Double> frozen) {}
 
+    /** Its layers that treat tokens differently: all, or none. */
+    public List<Selective> selective() {
+        return layers.stream()
+                .filter(Selective.class::isInstance)
+                .map(Selective.class::cast)
+                .toList();
+    }
+
+    /** Its layers that treat all tokens alike: all, or none. */
+    public List<Invariant> invariant() {
+        return layers.stream()
+                .filter(Invariant.class::isInstance)
+                .map(Invariant.class::cast)
+                .toList();
+    }
+
     /**
      * Studies a network while it reads a text from the beginning.
      *
      * @param tokens at least {@value #LEAST_LENGTH}
      * @param progress told the fraction of the work done, in (0, 1]
-     * @throws UserError if the text is too short, or the network has no selective layers
+     * @throws UserError if the text is too short, or the network is of a family that has no such layers
      */
     public static Dynamics of(LanguageNetwork network, int[] tokens, DoubleConsumer progress) {
         if (tokens.length < LEAST_LENGTH) {
             throw new UserError("a text of " + tokens.length + " tokens is too short to study: give at least "
                     + LEAST_LENGTH + " tokens");
         }
-        MemoryProbe.stack(network);
+        LayerView.check(network);
         List<Integer> lags = lags(tokens.length);
         return NoGrad.call(() -> TensorScope.call(() -> {
-            MemoryProbe probe = MemoryProbe.of(network, Tensors.ofTokens(tokens, 0, 1, tokens.length));
+            List<LayerView> views = LayerView.of(network, Tensors.ofTokens(tokens, 0, 1, tokens.length));
             List<Layer> layers = new ArrayList<>();
-            for (MemoryProbe.Layer layer : probe.layers()) {
-                layers.add(TensorScope.call(() -> layer(layer, lags)));
-                progress.accept((double) layers.size() / probe.layers().size());
+            for (LayerView view : views) {
+                layers.add(TensorScope.call(() -> switch (view) {
+                    case LayerView.Recurrence recurrence -> layer(recurrence, lags);
+                    case LayerView.Invariant invariant -> layer(invariant, lags);
+                }));
+                progress.accept((double) layers.size() / views.size());
             }
             return new Dynamics(lags, List.copyOf(layers));
         }));
@@ -114,31 +164,63 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
         return List.copyOf(lags);
     }
 
-    static Layer layer(MemoryProbe.Layer layer, List<Integer> lags) {
-        Tensor steps = layer.steps().select(0, 0); // (L, D)
-        Tensor b = layer.b().select(0, 0); // (L, N)
-        Tensor c = layer.c().select(0, 0); // (L, N)
+    static Selective layer(Recurrence layer, List<Integer> lags) {
+        Tensor steps = layer.steps(); // (L, D)
         int length = Math.toIntExact(steps.size(0));
         Tensor meanSteps = steps.mean(new long[] {0}); // (D)
+        Tensor rates = real(layer.a()).neg(); // (D, M)
         List<Double> valve = doubles(steps.mean(new long[] {1}));
-        float[] a = Tensors.toFloats(layer.a());
-        double[] halfLives = Survival.halfLives(Tensors.toFloats(steps), Tensors.toFloats(b), a, length);
-        Tensor written = torch.normalize(b); // (L, N), each of length 1
-        Tensor read = torch.normalize(c);
-        return new Layer(
-                TimeScales.of(inverses(a)),
-                TimeScales.of(inverses(Tensors.toFloats(layer.a().mul(meanSteps.unsqueeze(1))))),
+        double[] halfLives = Survival.halfLives(
+                Tensors.toFloats(steps),
+                Tensors.toFloats(layer.b().abs()),
+                Recurrence.isOfToken(layer.b()),
+                Tensors.toFloats(rates.neg()),
+                length);
+        boolean aligns = Recurrence.isOfToken(layer.b()) || Recurrence.isOfToken(layer.c());
+        Tensor written = directions(layer.b(), length); // (L, N)
+        Tensor read = directions(conjugate(layer.c()), length); // (L, N)
+        return new Selective(
+                TimeScales.of(inverses(rates)),
+                TimeScales.of(inverses(rates.mul(meanSteps.unsqueeze(1)))),
                 valve,
                 Arrays.stream(halfLives).boxed().toList(),
-                alignment(read, written, lags),
-                map(read, written),
+                aligns ? alignment(read, written, lags) : List.of(),
+                aligns ? map(read, written) : List.of(),
                 responses(layer, lags, valve, meanSteps));
     }
 
-    private static double[] inverses(float[] negative) {
-        return IntStream.range(0, negative.length)
-                .mapToDouble(i -> -1.0 / negative[i])
+    static Invariant layer(LayerView.Invariant layer, List<Integer> lags) {
+        return new Invariant(
+                layer.rates().defined() ? TimeScales.of(inverses(layer.rates())) : TimeScales.NONE,
+                TimeScales.of(inverses(layer.perToken())),
+                KernelShape.of(layer.kernel(), lags));
+    }
+
+    /** What does not fade takes for ever. */
+    private static double[] inverses(Tensor rates) {
+        float[] values = Tensors.toFloats(rates.to(ScalarType.Float));
+        return IntStream.range(0, values.length)
+                .mapToDouble(i -> values[i] > 0 ? 1.0 / values[i] : Double.POSITIVE_INFINITY)
                 .toArray();
+    }
+
+    private static Tensor real(Tensor x) {
+        return x.is_complex() ? torch.real(x) : x;
+    }
+
+    private static Tensor conjugate(Tensor x) {
+        return x.is_complex() ? x.conj() : x;
+    }
+
+    /**
+     * Unit vectors (L, N), complex numbers as two; of a matrix that is the channel's the mean of all channels' at every
+     * token.
+     */
+    private static Tensor directions(Tensor matrix, int length) {
+        boolean ofToken = Recurrence.isOfToken(matrix);
+        Tensor vectors = matrix.squeeze(ofToken ? 1 : 0); // (L or D, M)
+        Tensor unit = torch.normalize(vectors.is_complex() ? ComplexTensors.toPairs(vectors) : vectors);
+        return ofToken ? unit : unit.mean(new long[] {0}).unsqueeze(0).expand(length, unit.size(1));
     }
 
     private static List<Double> alignment(Tensor read, Tensor written, List<Integer> lags) {
@@ -181,8 +263,7 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
         return torch.stack(means);
     }
 
-    private static Responses responses(
-            MemoryProbe.Layer layer, List<Integer> lags, List<Double> valve, Tensor meanSteps) {
+    private static Responses responses(Recurrence layer, List<Integer> lags, List<Double> valve, Tensor meanSteps) {
         int origins = valve.size() - lags.getLast(); // later ones see too little of what follows
         int[] byValve = IntStream.range(0, origins)
                 .boxed()
@@ -199,7 +280,7 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
                 frozen(layer, lags, meanSteps));
     }
 
-    private static List<Double> response(MemoryProbe.Layer layer, List<Integer> lags, Tensor passed, int[] origins) {
+    private static List<Double> response(Recurrence layer, List<Integer> lags, Tensor passed, int[] origins) {
         int[] some = IntStream.range(0, Math.min(MOST_PLACES, origins.length))
                 .map(i -> origins[(int) ((long) i * origins.length / Math.min(MOST_PLACES, origins.length))])
                 .toArray();
@@ -212,22 +293,17 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
         return List.copyOf(response);
     }
 
-    private static List<Double> frozen(MemoryProbe.Layer layer, List<Integer> lags, Tensor meanSteps) {
-        Tensor read = layer.c()
-                .select(0, 0)
-                .mean(new long[] {0})
-                .mul(layer.b().select(0, 0).mean(new long[] {0})); // (N)
-        Tensor decay = layer.a().mul(meanSteps.unsqueeze(1)); // (D, N)
+    private static List<Double> frozen(Recurrence layer, List<Integer> lags, Tensor meanSteps) {
+        Tensor read = layer.c().mean(new long[] {0}).mul(layer.b().mean(new long[] {0})); // (1 or D, M)
+        Tensor decay = layer.a().mul(meanSteps.unsqueeze(1)); // (D, M)
         List<Double> kernel = new ArrayList<>();
         for (int lag : lags) {
-            kernel.add(TensorScope.call(() -> (double) decay.mul(new Scalar((float) lag))
-                    .exp()
-                    .mul(read)
-                    .sum(new long[] {1})
-                    .abs()
-                    .mul(meanSteps)
-                    .mean()
-                    .item_float()));
+            kernel.add(TensorScope.call(() -> {
+                Tensor left =
+                        decay.mul(new Scalar((double) lag)).exp().mul(read).sum(new long[] {1}); // (D)
+                Tensor whole = left.is_complex() ? torch.real(left).mul(new Scalar(2.0)) : left;
+                return (double) whole.abs().mul(meanSteps).mean().item_float();
+            }));
         }
         return List.copyOf(kernel);
     }

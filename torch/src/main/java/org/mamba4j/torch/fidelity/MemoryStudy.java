@@ -151,7 +151,7 @@ public record MemoryStudy(List<Integer> lags, List<Layer> layers, List<List<Doub
             Arrays.setAll(places, i -> first + (int) ((long) i * (tokens.length - first) / places.length));
             for (int layer = 0; layer < influence.length; layer++) {
                 MemoryProbe.Layer looked = probe.layers().get(layer);
-                float[] found = TensorScope.call(() -> Decay.influence(looked, lags, places));
+                float[] found = TensorScope.call(() -> Decay.influence(looked.recurrence(), lags, places));
                 for (int k = 0; k < found.length; k++) {
                     influence[layer][k] += found[k] / sequences.size();
                 }

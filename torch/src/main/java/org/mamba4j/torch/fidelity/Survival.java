@@ -25,12 +25,13 @@ final class Survival {
      * Half-life of each token, in tokens.
      *
      * @param steps Δ, (L, D) row-major
-     * @param b (L, N) row-major
-     * @param a (D, N) row-major, negative
+     * @param b |B|: (L, N) row-major, or (D, N) where it is the channel's
+     * @param ofToken which of the two
+     * @param a (D, N) row-major, negative; of complex modes the real part
      */
-    static double[] halfLives(float[] steps, float[] b, float[] a, int length) {
+    static double[] halfLives(float[] steps, float[] b, boolean ofToken, float[] a, int length) {
         int channels = steps.length / Math.max(1, length);
-        int states = b.length / Math.max(1, length);
+        int states = a.length / Math.max(1, channels);
         double[][] weights = new double[length][BINS + 1]; // the last one: not yet halved at the end
         double[] passed = new double[length];
         for (int d = 0; d < channels; d++) {
@@ -46,7 +47,7 @@ final class Survival {
                     while (to < length && passed[to] - passed[t] < half) {
                         to++;
                     }
-                    double weight = steps[t * channels + d] * Math.abs(b[t * states + n]);
+                    double weight = steps[t * channels + d] * Math.abs(b[(ofToken ? t : d) * states + n]);
                     weights[t][to == length ? BINS : bin(time(passed, t, to, half))] += weight;
                 }
             }

@@ -20,6 +20,14 @@ public record TimeScales(List<Double> shares) {
     /** How many there are. */
     public static final int BINS = PER_DECADE * DECADES;
 
+    /** Of nothing: shares of 0. */
+    static final TimeScales NONE = of(new double[0]);
+
+    /** Whether there is nothing that it counts. */
+    public boolean isEmpty() {
+        return shares.stream().allMatch(share -> share == 0);
+    }
+
     /** Lower end of a bin. */
     public static double edge(int bin) {
         return Math.pow(10, FIRST_DECADE + (double) bin / PER_DECADE);

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.nn;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -47,7 +48,8 @@ public final class Composed extends LanguageNetwork {
         };
     }
 
-    private static InnerLayer innerLayer(ComposedLayer layer) {
+    /** The inner layer of {@code layer}, of the kind that its configuration says. */
+    static InnerLayer innerLayer(ComposedLayer layer) {
         return switch (layer.config().innerLayer()) {
             case "s6" -> new S6Layer(layer);
             case "s4" -> new S4Layer(layer);
@@ -78,6 +80,31 @@ public final class Composed extends LanguageNetwork {
         return config.mlp().equals("none")
                 ? mixed
                 : mixed.add(new GatedMlp(layer).forward(norm(mixed, layer, "norm2.weight"))); // (B, L, d)
+    }
+
+    /** What each inner layer does with what it reads of one text: (1, L, d). */
+    List<LayerView> views(Tensor embedded) {
+        List<LayerView> views = new ArrayList<>();
+        Tensor x = embedded; // (1, L, d)
+        for (Block block : blocks) {
+            Watched watched = new Watched(block.inner(), views);
+            x = block(new Block(block.layer(), watched, mixer(block.layer(), watched)), x, Carry.NONE);
+        }
+        return views;
+    }
+
+    /** An inner layer that is looked at when it reads. */
+    private record Watched(InnerLayer inner, List<LayerView> views) implements InnerLayer {
+        @Override
+        public Tensor forward(Tensor u, Carry carry) {
+            views.add(view(u));
+            return inner.forward(u, carry);
+        }
+
+        @Override
+        public LayerView view(Tensor u) {
+            return inner.view(u);
+        }
     }
 
     private Tensor norm(Tensor x, ComposedLayer layer, String name) {

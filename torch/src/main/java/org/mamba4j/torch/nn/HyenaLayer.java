@@ -56,6 +56,13 @@ final class HyenaLayer implements InnerLayer {
         return layer.kernels().activation(y.add(u.mul(weight("skip")))); // (B, L, D)
     }
 
+    /** It has no A; what is known of its kernel's reach is the window. */
+    @Override
+    public LayerView view(Tensor u) {
+        Tensor perToken = rates().div(new Scalar((double) layer.config().kernelLength()));
+        return new LayerView.Invariant(kernel(u.size(1)), Tensors.absent(), perToken.unsqueeze(1));
+    }
+
     /** h(s) for s = 0 … {@code length} - 1: (D, length). */
     private Tensor kernel(long length) {
         Tensor time = Tensors.on(

@@ -24,6 +24,13 @@ interface InnerLayer {
         return forward(u, carry).mul(torch.silu(z));
     }
 
+    /**
+     * What it does with {@code u}, for studies.
+     *
+     * @param u (1, L, D)
+     */
+    LayerView view(Tensor u);
+
     /** Called when the parameters have been drawn: for what is stored in another form. */
     default void prepare() {}
 

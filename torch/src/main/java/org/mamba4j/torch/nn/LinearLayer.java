@@ -59,6 +59,19 @@ abstract class LinearLayer implements InnerLayer {
     /** Of pieces of {@code length} steps, for a sequence with {@code carry}. */
     abstract Response response(long length, Carry carry);
 
+    /** |Re A| of the continuous system's modes, in 1 / Δ, and -ln |Ā| of the discrete one's: each (D, M). */
+    abstract Rates rates();
+
+    /** How fast modes fade: per unit of Δ, and per token. */
+    record Rates(Tensor continuous, Tensor perToken) {}
+
+    @Override
+    public final LayerView view(Tensor u) {
+        Rates rates = rates();
+        return new LayerView.Invariant(
+                kernel(Math.min(u.size(1), longestKernel())), rates.continuous(), rates.perToken());
+    }
+
     @Override
     public final Tensor forward(Tensor u, Carry carry) {
         Tensor exact = u.to(ScalarType.Float); // (B, L, D)

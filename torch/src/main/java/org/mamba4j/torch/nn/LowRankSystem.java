@@ -120,6 +120,16 @@ record LowRankSystem(Tensor step, Tensor lambda, Tensor p, Tensor b, Tensor c, l
         return new Dense(decay, input, output);
     }
 
+    /** How fast modes fade: from the eigenvalues µ of Ā, those of A being (2 / Δ)(µ - 1) / (µ + 1); (D, N) each, float64. */
+    LinearLayer.Rates rates() {
+        Tensor discrete = torch.linalg_eigvals(dense().a()); // (D, N)
+        Scalar one = new Scalar(1.0);
+        Tensor continuous = torch.real(discrete.sub(one).div(discrete.add(one)))
+                .mul(new Scalar(-2.0))
+                .div(step.to(ScalarType.Double).unsqueeze(1));
+        return new LinearLayer.Rates(continuous, discrete.abs().log().neg());
+    }
+
     /** C̃ of systems whose C is what this record has in its place: (D, N), float64. */
     Tensor stored() {
         Dense dense = dense();

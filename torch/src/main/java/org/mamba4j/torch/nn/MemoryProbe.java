@@ -29,7 +29,16 @@ public record MemoryProbe(Tensor embedded, List<Layer> layers) {
      * @param a A of the recurrence (D, N), negative
      * @param notes of its memory: one, or none where it has no memory
      */
-    public record Layer(Tensor output, Tensor steps, Tensor b, Tensor c, Tensor a, List<Notes> notes) {}
+    public record Layer(Tensor output, Tensor steps, Tensor b, Tensor c, Tensor a, List<Notes> notes) {
+        /** That of the first sequence. */
+        public LayerView.Recurrence recurrence() {
+            return new LayerView.Recurrence(
+                    steps.select(0, 0),
+                    b.select(0, 0).unsqueeze(1),
+                    c.select(0, 0).unsqueeze(1),
+                    a);
+        }
+    }
 
     /**
      * A layer's memory.

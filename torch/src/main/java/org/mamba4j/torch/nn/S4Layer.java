@@ -72,6 +72,12 @@ final class S4Layer extends LinearLayer {
         return layer().config().kernelLength();
     }
 
+    /** A is not diagonal: its modes are its eigenvalues. */
+    @Override
+    Rates rates() {
+        return system().rates();
+    }
+
     @Override
     Response response(long length, Carry carry) {
         if (carry.weights().isEmpty() || GradMode.is_enabled()) {

@@ -1,6 +1,7 @@
 package org.mamba4j.torch.nn;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.mamba4j.torch.ComplexTensors;
 
 /**
@@ -37,6 +38,11 @@ final class S4dLayer extends LinearLayer {
     @Override
     long longestKernel() {
         return Long.MAX_VALUE;
+    }
+
+    @Override
+    Rates rates() {
+        return new Rates(weight("A_log").exp(), torch.real(system().logDecay()).neg());
     }
 
     @Override

@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.DiagonalScan;
 import org.mamba4j.torch.kernel.ScanInputs;
@@ -71,6 +72,27 @@ final class S6Layer implements InnerLayer {
             carry.update(layer.index(), "ssm", scan.lastState());
         }
         return layer.kernels().activation(scan.y().add(exact.mul(layer.weight("mixer.D"))));
+    }
+
+    @Override
+    public LayerView view(Tensor u) {
+        Selection selection = select(u);
+        Tensor delta = torch.softplus(selection.delta().to(ScalarType.Float).add(layer.weight("mixer.dt_proj.bias")));
+        Tensor rate = rate();
+        LayerView.Recurrence recurrence = new LayerView.Recurrence(
+                delta.select(0, 0),
+                matrix(selection.b()),
+                matrix(selection.c()),
+                config.isComplex() ? ComplexTensors.of(rate, layer.weight("mixer.A_imag")) : rate);
+        boolean selects = config.isDeltaSelective() || config.isBSelective() || config.isCSelective();
+        return selects ? recurrence : LayerView.ofConstant(recurrence, u.size(1));
+    }
+
+    /** (1, L, N) → (L, 1, M), (D, N) → (1, D, M). */
+    private Tensor matrix(Tensor x) {
+        Tensor ofToken = x.dim() == 3 ? x.select(0, 0).unsqueeze(1) : x.unsqueeze(0);
+        Tensor exact = ofToken.to(ScalarType.Float);
+        return config.isComplex() ? ComplexTensors.ofPairs(exact) : exact;
     }
 
     /** Real part of A (D, M). */

@@ -9,7 +9,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
-import org.mamba4j.torch.nn.MemoryProbe;
+import org.mamba4j.torch.nn.LayerView;
 
 class DecayTest {
     @Test
@@ -46,13 +46,11 @@ class DecayTest {
             }
         }
         float[] measured = TensorScope.call(() -> Decay.influence(
-                new MemoryProbe.Layer(
-                        Tensors.zeros(1, length, 1),
-                        Tensors.of(steps, 1, length, channels),
-                        Tensors.of(b, 1, length, states),
-                        Tensors.of(c, 1, length, states),
-                        Tensors.of(a, channels, states),
-                        List.of()),
+                new LayerView.Recurrence(
+                        Tensors.of(steps, length, channels),
+                        Tensors.of(b, length, 1, states),
+                        Tensors.of(c, length, 1, states),
+                        Tensors.of(a, channels, states)),
                 lags,
                 places));
         for (int k = 0; k < expected.length; k++) {
