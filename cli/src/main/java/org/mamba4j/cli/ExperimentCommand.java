@@ -15,6 +15,7 @@ import org.mamba4j.experiments.Experiments;
 import org.mamba4j.experiments.ResultTable;
 import org.mamba4j.experiments.Scale;
 import org.mamba4j.experiments.Setup;
+import org.mamba4j.experiments.SmokeData;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -78,7 +79,8 @@ final class ExperimentCommand implements Runnable {
     @Option(
             names = "--data",
             paramLabel = "DIR",
-            description = "Folder of the data sets (default: ../shared/data beside the project).")
+            description =
+                    "Folder of the data sets (default: ../shared/data beside the project; smoke makes up its own).")
     private @Nullable Path data;
 
     @Option(
@@ -124,7 +126,7 @@ final class ExperimentCommand implements Runnable {
     public void run() {
         Experiment experiment = Experiments.named(name);
         Path folder = out == null ? Path.of("runs", "experiments", name) : out;
-        Setup setup = new Setup(scale(), device, seedList(), dataFolder(), checkedSteps());
+        Setup setup = new Setup(scale(), device, seedList(), dataFolder(experiment, folder), checkedSteps());
         String command = "./mamba4j "
                 + String.join(" ", spec.commandLine().getParseResult().originalArgs());
         ExperimentRun.Order order = new ExperimentRun.Order(
@@ -143,6 +145,9 @@ final class ExperimentCommand implements Runnable {
             System.out.println(outcome.left().size() + " parts are left: run the same command again to go on");
         }
         System.err.println(Terminal.STDERR.dim("written: " + page));
+        if (!outcome.failed().isEmpty()) {
+            throw new UserError(outcome.failed().size() + " parts failed: " + String.join("; ", outcome.failed()));
+        }
     }
 
     private static void print(ResultTable table) {
@@ -188,8 +193,13 @@ final class ExperimentCommand implements Runnable {
         return minutes > 1e6 ? Duration.ofDays(1000) : Duration.ofMillis((long) (60_000 * minutes));
     }
 
-    private Path dataFolder() {
-        return data == null ? Path.of(System.getProperty("mamba4j.home", "")).resolve("../shared/data") : data;
+    private Path dataFolder(Experiment experiment, Path folder) {
+        if (data != null) {
+            return data;
+        }
+        return scale() == Scale.SMOKE
+                ? SmokeData.write(experiment, folder)
+                : Path.of(System.getProperty("mamba4j.home", "")).resolve("../shared/data");
     }
 
     /** Lines stay, progress is overwritten; in a log it is a line now and then. */

@@ -71,6 +71,11 @@ final class AudioExperiment implements Experiment {
     }
 
     @Override
+    public List<String> dataSets() {
+        return List.of("audio");
+    }
+
+    @Override
     public List<Part> parts(Setup setup) {
         SpokenDigits digits = SpokenDigits.read(setup);
         List<Part> parts = new ArrayList<>();

@@ -114,6 +114,11 @@ final class DnaExperiment implements Experiment {
     }
 
     @Override
+    public List<String> dataSets() {
+        return List.of("dna");
+    }
+
+    @Override
     public List<Part> parts(Setup setup) {
         Genomes genomes = Genomes.read(setup);
         List<Part> parts = new ArrayList<>();

@@ -13,6 +13,11 @@ public interface Experiment {
     /** What is asked, in one sentence. */
     String question();
 
+    /** Folders of the data that it reads, which {@link SmokeData} can make up; none if it makes up everything itself. */
+    default List<String> dataSets() {
+        return List.of();
+    }
+
     /** Everything there is to run, the most telling first; parts that cannot run here say why ({@link Part#hindrance}). */
     List<Part> parts(Setup setup);
 

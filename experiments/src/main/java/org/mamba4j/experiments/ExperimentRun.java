@@ -18,6 +18,7 @@ import org.mamba4j.json.JsonString;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.json.JsonValue;
 import org.mamba4j.tasks.Pictures;
+import org.mamba4j.torch.TorchException;
 
 /**
  * Runs an experiment's parts one after the other and writes what came out: {@code results.json} (all figures, one row
@@ -33,6 +34,7 @@ public final class ExperimentRun {
     private final Order order;
     private final Listener listener;
     private final PartStore store;
+    private final List<String> failed = new ArrayList<>();
     private final long end;
 
     /**
@@ -40,7 +42,8 @@ public final class ExperimentRun {
      *
      * @param out folder for everything
      * @param models only parts with one of these in the names of model and setting, or, after {@code ^}, at their beginning;
-     *     all if empty
+     *     what is a model's whole name means that model alone; all if empty
+     * @param settings {@code key=value} that replace those of the trainings
      * @param atMost time after which the run ends, to be continued
      * @param reportOnly whether to run nothing and only report what there is
      * @param machine what the figures depend on
@@ -78,9 +81,23 @@ public final class ExperimentRun {
      * @param pictures that could be drawn
      * @param left parts that are still to be run
      * @param missing parts that cannot be, with the reason
+     * @param failed parts that were begun and failed, with the reason; they are left to be run, too
      */
     public record Outcome(
-            Results results, Findings findings, List<Path> pictures, List<String> left, List<String> missing) {}
+            Results results,
+            Findings findings,
+            List<Path> pictures,
+            List<String> left,
+            List<String> missing,
+            List<String> failed) {
+        /** Copies the lists. */
+        public Outcome {
+            pictures = List.copyOf(pictures);
+            left = List.copyOf(left);
+            missing = List.copyOf(missing);
+            failed = List.copyOf(failed);
+        }
+    }
 
     /** Of an experiment, to be started by {@link #run}. */
     public ExperimentRun(Experiment experiment, Setup setup, Order order, Listener listener) {
@@ -95,6 +112,8 @@ public final class ExperimentRun {
 
     /**
      * Runs what is not done yet.
+     *
+     * <p>A part that fails does not keep the others from being run.
      *
      * @throws UserError if no part has one of the models, data is missing, or a file cannot be written
      */
@@ -135,31 +154,49 @@ public final class ExperimentRun {
                 : part;
     }
 
-    /** A wish that is a model's whole name means that model alone. */
     private boolean isWanted(Part part, List<Part> all) {
         return order.models().isEmpty()
-                || order.models().stream()
-                        .anyMatch(wish -> all.stream()
-                                        .anyMatch(other -> other.model().equalsIgnoreCase(wish))
-                                ? part.model().equalsIgnoreCase(wish)
-                                : part.model().toLowerCase(Locale.ROOT).contains(wish.toLowerCase(Locale.ROOT)));
+                || order.models().stream().anyMatch(wish -> fits(wish.toLowerCase(Locale.ROOT), part, all));
+    }
+
+    /** A wish that is a model's whole name means that model alone. */
+    private static boolean fits(String wish, Part part, List<Part> all) {
+        if (all.stream().anyMatch(other -> other.model().equalsIgnoreCase(wish))) {
+            return part.model().equalsIgnoreCase(wish);
+        }
+        String name = (part.model() + " " + part.setting()).toLowerCase(Locale.ROOT);
+        return wish.startsWith("^") ? name.startsWith(wish.substring(1)) : name.contains(wish);
     }
 
     /** Says how long it will take: parts that differ in their seed alone take equally long. */
     private void project(List<Part> open) {
         Map<String, Double> known = new HashMap<>();
         double sum = 0;
+        int asked = 0;
         for (Part part : open) {
+            if (System.nanoTime() >= end) {
+                break;
+            }
             listener.progress("measuring speed: " + title(part));
             String kind = part.model() + "\n" + part.setting();
             Double seconds = known.get(kind);
             if (seconds == null) {
-                seconds = part.projectSeconds();
+                seconds = project(part);
                 known.put(kind, seconds);
             }
             sum += seconds;
+            asked++;
         }
-        listener.line(String.format(Locale.ROOT, "projected time: %s for %d parts", duration(sum), open.size()));
+        listener.line(String.format(Locale.ROOT, "projected time: %s for %d parts", duration(sum), asked));
+    }
+
+    /** 0 for what fails: that is said when it is run. */
+    private static double project(Part part) {
+        try {
+            return part.projectSeconds();
+        } catch (UserError | TorchException e) {
+            return 0;
+        }
     }
 
     private void runAll(List<Part> open) {
@@ -180,6 +217,11 @@ public final class ExperimentRun {
             } catch (PartRun.Paused paused) {
                 listener.line(title + ": time is up; run the same command again to go on");
                 return;
+            } catch (UserError | TorchException e) {
+                // The loss is no number, or the memory too small: of this model, so the others are still worth their
+                // time.
+                failed.add(title(part) + ": " + e.getMessage());
+                listener.line(title + ": failed: " + e.getMessage());
             }
         }
     }
@@ -262,7 +304,7 @@ public final class ExperimentRun {
                 pictures.add(png);
             }
         }
-        return new Outcome(results, findings, pictures, left, missing);
+        return new Outcome(results, findings, pictures, left, missing, failed);
     }
 
     private void writeResults(List<Result> rows, List<String> left, List<String> missing, List<String> machines) {

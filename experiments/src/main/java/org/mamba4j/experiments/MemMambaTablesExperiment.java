@@ -86,7 +86,7 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(12, 300, 3000);
+        return setup.stepsBy(24, 300, 3000);
     }
 
     private static List<Integer> textLengths(Setup setup) {
@@ -113,10 +113,15 @@ final class MemMambaTablesExperiment implements Experiment {
     private record Texts(Filler train, Filler test, Squad squad) {}
 
     @Override
+    public List<String> dataSets() {
+        return List.of("books", "qa");
+    }
+
+    @Override
     public List<Part> parts(Setup setup) {
         Texts texts = new Texts(
-                Books.read(setup, "train", setup.by(300_000, 8_000_000, 80_000_000)),
-                Books.read(setup, "test", setup.by(100_000, 1_000_000, 8_000_000)),
+                Books.read(setup, "train", setup.by(60_000, 8_000_000, 80_000_000)),
+                Books.read(setup, "test", setup.by(20_000, 1_000_000, 8_000_000)),
                 Squad.read(setup.data().resolve("qa").resolve("xquad.en.json")));
         List<Part> parts = new ArrayList<>();
         for (long seed : setup.seeds()) {
@@ -130,13 +135,15 @@ final class MemMambaTablesExperiment implements Experiment {
     private static Part part(ModelRow row, long seed, Setup setup, Texts texts) {
         int steps = steps(setup);
         int length = trainedLength(setup);
+        double rate = setup.by(1e-2, 1.5e-3, 1.5e-3);
         List<String> settings = List.of(
+                "threads=" + setup.by(1, 0, 0),
                 "data.batch=" + rowsOfAStep(setup),
                 "data.length=" + length,
-                "optimiser.lr=1.5e-3",
+                "optimiser.lr=" + rate,
                 "schedule.shape=linear",
-                "schedule.min_lr=7.5e-5",
-                "schedule.warmup_steps=" + Math.max(1, steps / 30),
+                "schedule.min_lr=" + rate / 20,
+                "schedule.warmup_steps=" + steps / 30,
                 "schedule.steps=" + steps,
                 "precision=" + (setup.device().equals("cpu") ? "float32" : "bfloat16"));
         return new TrainedPart(

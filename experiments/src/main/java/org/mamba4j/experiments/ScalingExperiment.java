@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.mamba4j.data.Batch;
 import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.Filler;
 import org.mamba4j.torch.train.TaskTraining;
@@ -84,25 +85,26 @@ final class ScalingExperiment implements Experiment {
     }
 
     private static int bytesPerStep(Setup setup) {
-        return setup.by(512, 4096, 1 << 16);
+        return setup.by(256, 4096, 1 << 16);
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(40, 300, 2000);
+        return setup.stepsBy(24, 300, 2000);
     }
 
-    private static List<Named> families(Setup setup) {
-        return setup.by(FAMILIES.subList(0, 2), FAMILIES, FAMILIES);
+    @Override
+    public List<String> dataSets() {
+        return List.of("books");
     }
 
     @Override
     public List<Part> parts(Setup setup) {
-        Filler train = Books.read(setup, "train", setup.by(300_000, 8_000_000, 80_000_000));
-        Filler test = Books.read(setup, "test", setup.by(100_000, 1_000_000, 8_000_000));
+        Filler train = Books.read(setup, "train", setup.by(60_000, 8_000_000, 80_000_000));
+        Filler test = Books.read(setup, "test", setup.by(20_000, 1_000_000, 8_000_000));
         List<Part> parts = new ArrayList<>();
         for (long seed : setup.seeds()) {
             for (int length : lengths(setup)) {
-                for (Named family : families(setup)) {
+                for (Named family : FAMILIES) {
                     for (int size = 0; size < widths(setup).size(); size++) {
                         parts.add(part(family, size, length, seed, setup, train, test));
                     }
@@ -119,12 +121,13 @@ final class ScalingExperiment implements Experiment {
         int steps = steps(setup);
         double rate = RATE * Math.sqrt((double) RATE_WIDTH / width);
         List<String> settings = List.of(
+                "threads=" + setup.by(1, 0, 0),
                 "data.batch=" + rows,
                 "data.length=" + length,
                 String.format(Locale.ROOT, "optimiser.lr=%.2e", rate),
                 "schedule.shape=cosine",
                 String.format(Locale.ROOT, "schedule.min_lr=%.2e", rate / 20),
-                "schedule.warmup_steps=" + Math.max(1, steps / 20),
+                "schedule.warmup_steps=" + steps / 20,
                 "schedule.steps=" + steps,
                 "precision=" + (setup.device().equals("cpu") ? "float32" : "bfloat16"));
         return new TrainedPart(
@@ -135,20 +138,27 @@ final class ScalingExperiment implements Experiment {
                 setup.device(),
                 "books of " + train.size() + " bytes, " + rows + " × " + length + " a step; asked about " + test.size(),
                 Books.source(train, length, rows, seed),
-                (trained, run, figures) -> measure(trained, run, figures, length, rows, test));
+                (trained, run, figures) ->
+                        measure(trained, run, figures, new Asked(test, length, rows, setup.by(2, 8, 8))));
     }
 
-    private static void measure(
-            TaskTraining trained, PartRun run, TrainedPart.Figures figures, int length, int rows, Filler test) {
-        int batches = 8;
+    /** Batches of unseen text, the same for every model. */
+    private record Asked(Filler text, int length, int rows, int batches) {
+        Batch batch(int i) {
+            return Books.test(text, length, rows, TEST_SEED + i);
+        }
+    }
+
+    private static void measure(TaskTraining trained, PartRun run, TrainedPart.Figures figures, Asked asked) {
         double loss = 0;
         long start = System.nanoTime();
-        for (int i = 0; i < batches; i++) {
+        for (int i = 0; i < asked.batches(); i++) {
             run.pauseIfTimeIsUp();
-            loss += trained.loss(Books.test(test, length, rows, TEST_SEED + i)) / batches;
+            loss += trained.loss(asked.batch(i)) / asked.batches();
         }
         double seconds = (System.nanoTime() - start) * 1e-9;
-        double tokens = (double) trained.steps() * rows * length;
+        int length = asked.length();
+        double tokens = (double) trained.steps() * asked.rows() * length;
         figures.add(setting(length), BITS, loss / Math.log(2), seconds);
         figures.add(
                 setting(length),
@@ -168,7 +178,7 @@ final class ScalingExperiment implements Experiment {
         List<LineChart> charts = new ArrayList<>();
         for (int length : lengths(setup)) {
             List<LineChart.Series> series = new ArrayList<>();
-            for (Named family : families(setup)) {
+            for (Named family : FAMILIES) {
                 List<LineChart.Point> points = new ArrayList<>();
                 for (int size = 0; size < widths(setup).size(); size++) {
                     String model = family.row(widths(setup).get(size), 1).name();

@@ -133,6 +133,116 @@ class ExperimentRunTest {
     }
 
     @Test
+    void wishesMayNameSettingsAndBeginnings() {
+        Part early = new Set("Mamba", "context 2^8");
+        Part late = new Set("Mamba", "species 2^8");
+        Part other = new Set("MemMamba", "context 2^8");
+        Fake fake = new Fake(List.of(early, late, other));
+        assertThat(new Smoke(fake, folder.resolve("a")).run("^Mamba context").left())
+                .containsExactly("Mamba species 2^8, seed 1", "MemMamba context 2^8, seed 1");
+        assertThat(new Smoke(fake, folder.resolve("b")).run("mamba context").left())
+                .containsExactly("Mamba species 2^8, seed 1");
+        assertThat(new Smoke(fake, folder.resolve("c")).run("Mamba").left())
+                .containsExactly("MemMamba context 2^8, seed 1");
+    }
+
+    /** Runs at once. */
+    private record Set(String model, String setting) implements Part {
+        @Override
+        public long seed() {
+            return 1;
+        }
+
+        @Override
+        public String recipe() {
+            return "one";
+        }
+
+        @Override
+        public double projectSeconds() {
+            return 1;
+        }
+
+        @Override
+        public List<Result> run(PartRun run) {
+            return List.of(new Result(model, setting, 1, "accuracy", 1, 0, 0));
+        }
+    }
+
+    /** A model that learns a chain of letters. */
+    private static TrainedPart trained() {
+        ModelRow row = ModelRow.of("m", "'model_type':'mamba','vocab_size':256,'hidden_size':8,'num_hidden_layers':1");
+        LetterChain chain = new LetterChain(16, 2, 1);
+        return new TrainedPart(
+                row,
+                "",
+                1,
+                List.of("threads=1", "data.batch=2", "data.length=16", "schedule.steps=12", "schedule.warmup_steps=1"),
+                "cpu",
+                "letters",
+                chain,
+                (training, run, figures) -> figures.add("", "loss", training.loss(chain.batch(99)), 0));
+    }
+
+    @Test
+    void aTrainingThatIsStoppedHalfWayEndsAsOneThatIsNot() {
+        double straight = new Smoke(new Fake(List.of(trained())), folder.resolve("straight"))
+                .run()
+                .results()
+                .values("m", "", "loss")[0];
+        AtomicInteger asked = new AtomicInteger();
+        PartRun halfWay = new PartRun() {
+            @Override
+            public Path folder() {
+                return folder.resolve("stopped").resolve("parts").resolve("smoke-m--seed1.unfinished");
+            }
+
+            @Override
+            public void progress(double done, String detail) {}
+
+            @Override
+            public boolean isTimeUp() {
+                return asked.incrementAndGet() == 5;
+            }
+        };
+        assertThatThrownBy(() -> trained().run(halfWay)).isInstanceOf(PartRun.Paused.class);
+        assertThat(halfWay.folder().resolve("training.json")).content().contains("\"step\": 5");
+        Smoke goesOn = new Smoke(new Fake(List.of(trained())), folder.resolve("stopped"));
+        assertThat(goesOn.run().results().values("m", "", "loss")).containsExactly(straight);
+        assertThat(halfWay.folder()).doesNotExist();
+    }
+
+    /** Ends the process at hand, as far as a test can. */
+    private static final class Killed extends Error {
+        private static final long serialVersionUID = 1;
+    }
+
+    @Test
+    void whatWasDoneBeforeAKillIsNotDoneAgain() {
+        Part dies = new MeasuredPart("second", "", 1, "one", 1, "", (run, figures) -> {
+            throw new Killed();
+        });
+        assertThatThrownBy(() -> new Smoke(new Fake(List.of(part("first", "one"), dies)), folder).run())
+                .isInstanceOf(Killed.class);
+        Part lives = new MeasuredPart(
+                "second", "", 1, "one", 1, "", (run, figures) -> figures.add("a", "accuracy", 0.5, 0, 0));
+        ExperimentRun.Outcome outcome = new Smoke(new Fake(List.of(part("first", "one"), lives)), folder).run();
+        assertThat(runs).hasValue(1);
+        assertThat(outcome.results().models()).containsExactly("first", "second");
+    }
+
+    @Test
+    void aPartThatFailsDoesNotKeepOthersFromRunning() {
+        Part fails = new MeasuredPart("first", "", 1, "one", 1, "", (run, figures) -> {
+            throw new UserError("the loss is NaN");
+        });
+        ExperimentRun.Outcome outcome = new Smoke(new Fake(List.of(fails, part("second", "one"))), folder).run();
+        assertThat(outcome.results().models()).containsExactly("second");
+        assertThat(outcome.failed()).containsExactly("first, seed 1: the loss is NaN");
+        assertThat(outcome.left()).containsExactly("first, seed 1");
+    }
+
+    @Test
     void aPartOfAnotherRecipeDoesNotCount() {
         new Smoke(new Fake(List.of(part("Mamba", "one"))), folder).run();
         new Smoke(new Fake(List.of(part("Mamba", "two"))), folder).run();

@@ -3,10 +3,38 @@ package org.mamba4j.experiments;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ScalingTest {
+    /** Bits of a byte, for who knows nothing. */
+    private static final double GUESS = 8;
+
+    @Test
+    void everyFamilyLearnsInSecondsAndHasItsLaw(@TempDir Path folder) {
+        Smoke smoke = new Smoke(new ScalingExperiment(), folder);
+        ExperimentRun.Outcome outcome = smoke.run();
+
+        assertThat(outcome.left()).isEmpty();
+        assertThat(outcome.missing()).isEmpty();
+        Results results = outcome.results();
+        assertThat(results.models()).hasSize(5 * 2);
+        for (String model : results.models()) {
+            double bits = results.values(model, "length 64", ScalingExperiment.BITS)[0];
+            assertThat(bits).as(model).isBetween(0.5, 0.75 * GUESS);
+            assertThat(results.values(model, "length 64", ScalingExperiment.OPERATIONS)[0])
+                    .as(model)
+                    .isGreaterThan(6.0 * results.parameters(model) * 24 * 256 / 4);
+        }
+        assertThat(outcome.findings().tables())
+                .extracting(table -> table.rows().size())
+                .containsExactly(10, 5);
+        assertThat(outcome.pictures()).hasSize(1);
+        assertThat(smoke.lines.get(1)).startsWith("projected time: ");
+    }
+
     @Test
     void operationsOfAttentionAreThoseCountedByHand() {
         ModelRow row = ModelRow.of(

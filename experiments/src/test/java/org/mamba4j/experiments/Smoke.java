@@ -17,7 +17,7 @@ final class Smoke {
     private final Path data;
 
     Smoke(Experiment experiment, Path out) {
-        this(experiment, out, Path.of("../../shared/data"));
+        this(experiment, out, SmokeData.write(experiment, out));
     }
 
     /** @param data folder of the data sets */
