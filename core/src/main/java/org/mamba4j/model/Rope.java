@@ -9,6 +9,7 @@ import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonNull;
 import org.mamba4j.json.JsonNumber;
 import org.mamba4j.json.JsonObject;
+import org.mamba4j.json.JsonString;
 import org.mamba4j.json.JsonText;
 import org.mamba4j.json.JsonValue;
 
@@ -132,9 +133,32 @@ public record Rope(
                 }
             }
         }
+        checkStretched(flat, json);
         JsonObject.Builder all = JsonObject.builder();
         flat.forEach(all::put);
         return all.build();
+    }
+
+    /** A file that stretches wavelengths must say how: transformers has no defaults, and ours would be a guess. */
+    private static void checkStretched(Map<String, JsonValue> flat, JsonFields json) {
+        if (flat.get("rope_type") instanceof JsonString type) {
+            for (String key : stretching(type.value())) {
+                if (flat.getOrDefault(String.valueOf(KEYS.get(key)), JsonNull.NULL) == JsonNull.NULL) {
+                    throw new UserError(json.source() + ": rope_type " + type.value() + " needs " + JsonText.quoted(key)
+                            + " in " + JsonText.quoted(PARAMETERS));
+                }
+            }
+        }
+    }
+
+    /** The keys that a type of stretching reads beside the others. */
+    private static List<String> stretching(String type) {
+        return switch (type) {
+            case "linear" -> List.of("factor");
+            case "llama3" ->
+                List.of("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings");
+            default -> List.of();
+        };
     }
 
     private static void put(Map<String, JsonValue> flat, String name, JsonValue value, JsonFields holder, String key) {
@@ -163,12 +187,7 @@ public record Rope(
             }
         });
         List<String> used = new ArrayList<>(List.of("rope_type", "rope_theta", "partial_rotary_factor"));
-        if (!type.equals("default")) {
-            used.add("factor");
-        }
-        if (type.equals("llama3")) {
-            used.addAll(List.of("low_freq_factor", "high_freq_factor", "original_max_position_embeddings"));
-        }
+        used.addAll(stretching(type));
         for (String key : used) {
             JsonValue value = flat.fields().get(String.valueOf(KEYS.get(key)));
             if (value != null) {

@@ -162,6 +162,8 @@ class FamilyConfigsTest {
             LLAMA | "num_attention_heads":5 | key
             LLAMA | "hidden_act":"quick_gelu" | must be one of silu, gelu
             LLAMA | "rope_scaling":{"rope_type":"yarn","factor":2} | must be one of default, linear, llama3
+            LLAMA | "rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4} | rope_type llama3 needs "original_max_position_embeddings"
+            NEOX  | "rope_scaling":{"type":"linear"} | rope_type linear needs "factor"
             LLAMA | "rope_scaling":{"rope_type":"linear","attention_factor":2} | "rope_scaling.attention_factor" is 2, but this key is unknown
             LLAMA | "rope_theta":1e5,"rope_parameters":{"rope_theta":1e4} | "rope_parameters.rope_theta" is 1e4, but elsewhere it is 1e5
             LLAMA | "partial_rotary_factor":0.5 | only 1.0 is supported
