@@ -27,6 +27,13 @@ final class Mamba2ConfigReader {
     private static final String LIMIT = "time_step_limit";
     private static final String SSM = "ssm_cfg.";
 
+    /**
+     * What transformers writes, or wrote in 4.44, and no version of it reads: a Mamba-2 has no projection of a rank and no
+     * such scale, and the gate comes before the norm whatever the file says (Codestral's says true).
+     */
+    private static final List<String> UNREAD =
+            List.of("time_step_rank", "time_step_scale", "time_step_init_scheme", "norm_before_gate");
+
     /** As transformers 4 writes it, which is no JSON. */
     private static final Pattern BARE_INFINITY =
             Pattern.compile("(\"" + LIMIT + "\"\\s*:\\s*\\[[^\\]\"]*,\\s*)Infinity(\\s*])");
@@ -52,10 +59,9 @@ final class Mamba2ConfigReader {
         ConfigJson.only(json, "model_type", new JsonString(Mamba2Config.MODEL_TYPE));
         ConfigJson.only(json, "hidden_act", new JsonString("silu"), new JsonString("swish"));
         ConfigJson.only(json, "rms_norm", JsonBoolean.TRUE);
-        ConfigJson.only(json, "norm_before_gate", JsonBoolean.FALSE);
         ConfigJson.checkDecoderOnly(json);
         ConfigJson.checkArchitectures(json, "Mamba2ForCausalLM", "MambaLMHeadModel");
-        json.has("time_step_rank"); // a Mamba-2 has no such projection; transformers writes it all the same
+        UNREAD.forEach(json::has);
         json.has("A_init_range"); // of initial values, which are from 1 to 16 here
         Mamba2Config config = ConfigJson.make(ConfigJson.values(Mamba2Config.SCHEMA, json)::make, source);
         if (json.has("intermediate_size")

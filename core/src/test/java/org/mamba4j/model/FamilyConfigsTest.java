@@ -155,6 +155,13 @@ class FamilyConfigsTest {
         assertThatThrownBy(() -> ModelConfig.read(folder)).isInstanceOf(UserError.class);
     }
 
+    @Test
+    void whatTransformers44WroteOfMamba2ButNeverReadIsPassedOver() {
+        String unread = ",\"norm_before_gate\":true,\"time_step_init_scheme\":\"random\",\"time_step_scale\":1.0,"
+                + "\"time_step_rank\":256,\"rms_norm\":true";
+        assertThat(read(MAMBA2 + unread + "}")).isEqualTo(read(MAMBA2 + "}"));
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             LLAMA | "num_key_value_heads":3 | must be a multiple of "num_key_value_heads", 3
