@@ -46,7 +46,10 @@ final class ComposedInit {
         return switch (name) {
             case "A_log", "ssm.A_log" -> new StateMatrixInit(config).logarithms(random);
             case "A_imag", "ssm.A_imag" -> new StateMatrixInit(config).frequencies();
-            case "B" -> () -> 1;
+            case "B" -> {
+                int[] next = {0};
+                yield () -> config.isComplex() && next[0]++ % 2 == 1 ? 0 : 1; // real and imaginary parts in turn
+            }
             case "C", "ssm.C" -> {
                 double deviation = config.isComplex() ? Math.sqrt(0.5) : 1;
                 yield () -> random.nextGaussian() * deviation;

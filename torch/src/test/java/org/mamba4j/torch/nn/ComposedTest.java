@@ -63,6 +63,26 @@ class ComposedTest {
         }
     }
 
+    /** A real B is 1 in every state, a complex one in every mode: 1, not 1 + i. */
+    @Test
+    void aConstantBIsOneAtFirst() {
+        ComposedConfig config = ComposedConfig.builder()
+                .vocabSize(8)
+                .dModel(8)
+                .nLayer(1)
+                .dState(4)
+                .selective("none")
+                .build();
+        assertThat(constantB(config)).startsWith(1, 1, 1, 1, 1);
+        assertThat(constantB(config.toBuilder().aInit("lin").build())).startsWith(1, 0, 1, 0, 1);
+    }
+
+    private static float[] constantB(ComposedConfig config) {
+        try (LanguageNetwork network = LanguageNetwork.create(config, Gpu.kernelsUnderTest(), 1)) {
+            return TensorScope.call(() -> Tensors.toFloats(network.weights().get("backbone.layers.0.mixer.B")));
+        }
+    }
+
     /** What S4 derives from its weights for streaming is kept, but not beyond them. */
     @Test
     void s4FollowsItsWeights() {
