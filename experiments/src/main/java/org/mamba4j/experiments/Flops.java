@@ -23,10 +23,11 @@ import org.mamba4j.model.TensorSpec;
  *   <li>long convolution: three real transforms of the least power of two from 2 L on, 2.5 log₂ of it for each of its
  *       numbers, and 3 D for the product, whatever machine would do better;
  *   <li>LSTM and GRU cells: 10 d for gates and state;
- *   <li>a memory: 4 s for each note that a token looks at.
+ *   <li>a memory: 4 s for each place of a pool that a token looks at, in its own layer and in those below.
  * </ul>
  *
- * <p>Norms, activations and residuals are left out, as is usual. A training step counts as three forward passes.
+ * <p>Norms, activations and residuals are left out, as is usual, and so is what draws the kernel of a long convolution: it
+ * does so once for all sequences of a batch. A training step counts as three forward passes.
  *
  * <p>Reference: [1] J. Kaplan et al.: Scaling Laws for Neural Language Models, arXiv 2001.08361, section 2.1.
  */
@@ -45,7 +46,8 @@ final class Flops {
         boolean tied = config.head().name().equals(config.embedding().name());
         double matrices = 0;
         for (TensorSpec spec : config.parameters()) {
-            boolean lookedUp = !tied && spec.name().equals(config.embedding().name());
+            boolean lookedUp = (!tied && spec.name().equals(config.embedding().name()))
+                    || spec.name().equals(LlamaConfig.POSITIONS);
             if (isMatrix(spec) && !lookedUp) {
                 matrices += 2.0 * spec.shape().elements();
             }
@@ -53,9 +55,10 @@ final class Flops {
         return matrices + mixing(config, length);
     }
 
-    /** What multiplies vectors; A and other coefficients of scans are counted with them. */
+    /** What multiplies vectors of tokens; A and other coefficients of scans are counted with them. */
     private static boolean isMatrix(TensorSpec spec) {
         return spec.shape().rank() >= 2
+                && !spec.name().contains(".filter.")
                 && (spec.name().endsWith(".weight") || spec.name().contains(".weight_"));
     }
 
@@ -91,7 +94,12 @@ final class Flops {
 
     private static double notes(MemMambaConfig config) {
         MemoryConfig memory = config.memory();
-        return 4.0 * config.nLayer() * memory.summarySize() * memory.poolSize();
+        int pools = 0;
+        for (int layer = 0; layer < config.nLayer(); layer++) {
+            pools += memory.crossToken() && config.takesNotes(layer) ? 1 : 0;
+            pools += config.readsBelow(layer) ? config.layersBelow(layer).size() : 0;
+        }
+        return 4.0 * pools * memory.summarySize() * memory.poolSize();
     }
 
     /** Of a token and a channel. */

@@ -71,6 +71,47 @@ class ScalingTest {
     }
 
     @Test
+    void operationsOfALongConvolutionAreThoseCountedByHand() {
+        String h3 = "'model_type':'composed','block':'h3','vocab_size':10,'hidden_size':8,'num_hidden_layers':1,";
+        ModelRow s4d = ModelRow.of("h", h3 + "'inner_layer':'s4d','mlp':'gated','intermediate_size':12");
+        ModelRow hyena = ModelRow.of("y", h3 + "'inner_layer':'hyena','conv_kernel':3");
+        // Three transforms of 128 = 2 · 64 numbers at 2.5 · 7 each, for 64 tokens, and a product of complex numbers.
+        double convolution = 8 * (3 * 2.5 * 128 * 7 / 64 + 3);
+        // q, k, v 24 × 8, a filter of 64 taps over k, out 8 × 8, fc1 24 × 8, fc2 8 × 12, head 10 × 8.
+        assertThat(Flops.forwardPerToken(s4d.config(), 64))
+                .isEqualTo(2 * (192 + 8 * 64 + 64 + 192 + 96 + 80) + convolution);
+        // A filter of 3 taps over q, k and v. What draws the kernel does so once for a batch.
+        assertThat(Flops.forwardPerToken(hyena.config(), 64)).isEqualTo(2 * (192 + 24 * 3 + 64 + 80) + convolution);
+    }
+
+    @Test
+    void learnedPositionsAreLookedUp() {
+        String sizes = "'model_type':'llama','vocab_size':10,'hidden_size':8,'intermediate_size':0,"
+                + "'num_hidden_layers':1,'num_attention_heads':2,'position_embedding':";
+        assertThat(Flops.forwardPerToken(ModelRow.of("l", sizes + "'learned'").config(), 5))
+                .isEqualTo(
+                        Flops.forwardPerToken(ModelRow.of("n", sizes + "'none'").config(), 5));
+    }
+
+    @Test
+    void operationsOfAMemoryAreThoseCountedByHand() {
+        String sizes = "'vocab_size':10,'hidden_size':8,'num_hidden_layers':4";
+        double mamba = Flops.forwardPerToken(
+                ModelRow.of("m", "'model_type':'mamba'," + sizes).config(), 100);
+        ModelRow row = ModelRow.of(
+                "n",
+                "'model_type':'memmamba'," + sizes + ",'memory_summary_size':4,'memory_pool_size':5,"
+                        + "'memory_first_layer':2,'memory_cross_layer_period':4");
+        // Layers 2, 3, 4: scorer 2 × 8 and 1 × 2, summary 4 × 8, then as many reads as follow.
+        double noting = 3 * 2 * (16 + 2 + 32);
+        // Each of them reads its own notes, and layer 4 those of 2 and 3: query 4 × 8, key 4 × 4, value 8 × 4, gate 8.
+        double reading = 4 * 2 * (32 + 16 + 32 + 8);
+        // Pools of 5 notes of 4 numbers, a product and a sum each: 3 of one's own, and 2 below layer 4.
+        double pools = (3 + 2) * 5 * 4 * 2 * 2;
+        assertThat(Flops.forwardPerToken(row.config(), 100)).isEqualTo(mamba + noting + reading + pools);
+    }
+
+    @Test
     void aPowerLawIsFoundAgain() {
         List<LineChart.Point> exact = List.of(1e9, 3e9, 2e10, 5e11).stream()
                 .map(x -> LineChart.Point.of(x, 40 * Math.pow(x, -0.125)))
