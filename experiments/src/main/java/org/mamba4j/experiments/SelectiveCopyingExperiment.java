@@ -160,7 +160,7 @@ final class SelectiveCopyingExperiment implements Experiment {
                         trained, figures, new SelectiveCopying(length, data, VOCABULARY, batch, TEST_SEED), batches));
     }
 
-    /** Each stage has as many tokens a batch as the last, but for the first ones: 256 sequences are enough. */
+    /** Each stage has as many tokens a batch as the last, but for the first ones: {@value #MOST_ROWS} sequences are enough. */
     private static Staged stages(Setup setup, long seed) {
         List<Staged.Stage> all = new ArrayList<>();
         for (Stage stage : STAGES) {
