@@ -11,42 +11,21 @@ import org.mamba4j.torch.Tensors;
  * Where several sequences of equal length stand: {@link TorchState} without what a single one needs of files. What grows
  * with the tokens is laid out for a number of them that is known from the start.
  */
-final class BatchCarry implements Carry, AutoCloseable {
+final class BatchCarry extends CommittedCarry {
     private static final AtomicLong READINGS = new AtomicLong();
 
-    private final Map<String, Tensor> tensors = new HashMap<>();
-    private final Map<String, Tensor> pending = new HashMap<>();
-    private Map<Integer, LayerNotes> notes = new HashMap<>();
-    private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
     private final String weights = "reading " + READINGS.incrementAndGet(); // they do not change meanwhile
     private final Map<String, Tensor> growing = new HashMap<>();
     private final int capacity;
-    private long tokensSeen;
 
     /** @param capacity most tokens whose keys and values can be kept; 0 for models that keep none */
     BatchCarry(int capacity) {
         this.capacity = capacity;
     }
 
-    private static String name(int layer, String part) {
-        return layer + "." + part;
-    }
-
     @Override
     public Tensor get(int layer, String part) {
         return tensors.getOrDefault(name(layer, part), Tensors.absent());
-    }
-
-    @Override
-    public boolean wantsState() {
-        return true;
-    }
-
-    @Override
-    public void update(int layer, String part, Tensor value) {
-        try (TensorScope scope = TensorScope.temporaries()) {
-            pending.put(name(layer, part), scope.release(value));
-        }
     }
 
     @Override
@@ -68,42 +47,13 @@ final class BatchCarry implements Carry, AutoCloseable {
     }
 
     @Override
-    public LayerNotes notes(int layer) {
-        return notes.getOrDefault(layer, LayerNotes.EMPTY);
-    }
-
-    @Override
-    public void updateNotes(int layer, LayerNotes next) {
-        pendingNotes.put(layer, next);
-    }
-
-    @Override
-    public long tokensSeen() {
-        return tokensSeen;
-    }
-
-    @Override
     public String weights() {
         return weights;
     }
 
-    void commit(int count) {
-        pending.forEach((name, tensor) -> {
-            Tensor old = tensors.put(name, tensor);
-            if (old != null) {
-                old.close();
-            }
-        });
-        pending.clear();
-        notes = new HashMap<>(pendingNotes);
-        pendingNotes.clear();
-        tokensSeen += count;
-    }
-
     @Override
     public void close() {
-        tensors.values().forEach(Tensor::close);
-        pending.values().forEach(Tensor::close);
+        super.close();
         growing.values().forEach(Tensor::close);
     }
 }

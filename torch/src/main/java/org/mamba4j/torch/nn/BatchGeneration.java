@@ -69,7 +69,7 @@ public final class BatchGeneration {
     private static Tensor next(LanguageNetwork network, BatchCarry carry, Tensor ids) {
         try (TensorScope step = TensorScope.temporaries()) {
             Tensor hidden = network.hidden(ids, carry, x -> {}); // (B, L, d)
-            carry.commit(Math.toIntExact(ids.size(1)));
+            carry.commit(ids.size(1));
             Tensor last = hidden.narrow(1, hidden.size(1) - 1, 1); // (B, 1, d)
             return step.promote(network.logits(last).argmax(new LongOptional(2), false)); // (B, 1)
         }

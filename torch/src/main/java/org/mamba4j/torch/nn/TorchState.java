@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
@@ -23,21 +22,15 @@ import org.mamba4j.torch.Tensors;
 /**
  * What a model remembers of one sequence, as tensors outside of every scope: for each layer what {@link
  * ModelConfig#stateTensors} lists, and the last output, from which the next token's logits are made; beside them the notes
- * of each layer that takes some. New content arrives layer by layer during a forward pass and replaces the old at {@link
- * #commit}, so a pass that fails changes nothing.
+ * of each layer that takes some.
  */
-final class TorchState implements State, Carry {
+final class TorchState extends CommittedCarry implements State {
     private static final String LAST_HIDDEN = "last_hidden";
 
     private final ModelConfig config;
     private final String fingerprint;
     private final String device;
-    private final SequencedMap<String, Tensor> tensors = new LinkedHashMap<>(); // each with a batch of 1 in front
-    private final Map<String, Tensor> pending = new HashMap<>();
     private final SequencedMap<String, GrowingTensor> growing = new LinkedHashMap<>();
-    private Map<Integer, LayerNotes> notes = new HashMap<>();
-    private final Map<Integer, LayerNotes> pendingNotes = new HashMap<>();
-    private long tokensSeen;
     private long wanted = Long.MAX_VALUE;
 
     /**
@@ -76,10 +69,6 @@ final class TorchState implements State, Carry {
         return Tensors.on(device, Tensors.zeros(shape));
     }
 
-    private static String name(int layer, String part) {
-        return "layers." + layer + "." + part;
-    }
-
     private Tensor tensor(String name) {
         Tensor tensor = tensors.get(name);
         if (tensor == null) {
@@ -91,18 +80,6 @@ final class TorchState implements State, Carry {
     @Override
     public Tensor get(int layer, String part) {
         return tensor(name(layer, part));
-    }
-
-    @Override
-    public boolean wantsState() {
-        return true;
-    }
-
-    @Override
-    public void update(int layer, String part, Tensor value) {
-        try (TensorScope scope = TensorScope.temporaries()) {
-            pending.put(name(layer, part), scope.release(value));
-        }
     }
 
     @Override
@@ -124,16 +101,6 @@ final class TorchState implements State, Carry {
         return Math.min(length, wanted);
     }
 
-    @Override
-    public LayerNotes notes(int layer) {
-        return notes.getOrDefault(layer, LayerNotes.EMPTY);
-    }
-
-    @Override
-    public void updateNotes(int layer, LayerNotes next) {
-        pendingNotes.put(layer, next);
-    }
-
     /**
      * Ends a forward pass: what it handed over becomes the state.
      *
@@ -141,26 +108,8 @@ final class TorchState implements State, Carry {
      */
     void commit(Tensor hidden) {
         long length = hidden.size(1);
-        try (TensorScope scope = new TensorScope()) {
-            pending.put(LAST_HIDDEN, scope.release(hidden.select(1, length - 1).clone())); // (1, d)
-        }
-        pending.forEach((name, tensor) -> {
-            Tensor old = tensors.put(name, tensor);
-            if (old != null) {
-                old.close();
-            }
-        });
-        pending.clear();
-        notes = new HashMap<>(pendingNotes);
-        pendingNotes.clear();
-        tokensSeen += length;
-    }
-
-    /** Ends a forward pass that failed. */
-    void rollBack() {
-        pending.values().forEach(Tensor::close);
-        pending.clear();
-        pendingNotes.clear();
+        TensorScope.run(() -> update(LAST_HIDDEN, hidden.select(1, length - 1).clone())); // (1, d)
+        commit(length);
     }
 
     /** The output after the last token (1, d). */
@@ -171,11 +120,6 @@ final class TorchState implements State, Carry {
     /** Whether the model with these weights made it. */
     boolean isOf(String otherFingerprint) {
         return fingerprint.equals(otherFingerprint);
-    }
-
-    @Override
-    public long tokensSeen() {
-        return tokensSeen;
     }
 
     @Override
@@ -244,7 +188,7 @@ final class TorchState implements State, Carry {
 
     @Override
     public void close() {
-        tensors.values().forEach(Tensor::close);
+        super.close();
         growing.values().forEach(GrowingTensor::close);
     }
 }
