@@ -12,7 +12,7 @@ import org.mamba4j.json.JsonValue;
  * @param mamba the model that it is where nothing is left out
  * @param decimation what is left out
  */
-public record DeciMambaConfig(MambaConfig mamba, DecimationConfig decimation) implements ModelConfig {
+public record DeciMambaConfig(MambaConfig mamba, DecimationConfig decimation) implements ExtendedMamba {
     static final String MODEL_TYPE = "decimamba";
 
     private static final MambaExtension<DecimationConfig> FORMAT =
@@ -33,38 +33,8 @@ public record DeciMambaConfig(MambaConfig mamba, DecimationConfig decimation) im
     }
 
     @Override
-    public int vocabSize() {
-        return mamba.vocabSize();
-    }
-
-    @Override
-    public int dModel() {
-        return mamba.dModel();
-    }
-
-    @Override
-    public int nLayer() {
-        return mamba.nLayer();
-    }
-
-    @Override
-    public int eosTokenId() {
-        return mamba.eosTokenId();
-    }
-
-    @Override
     public DeciMambaConfig withVocabSize(int rows) {
         return new DeciMambaConfig(mamba.withVocabSize(rows), decimation);
-    }
-
-    @Override
-    public TensorSpec embedding() {
-        return mamba.embedding();
-    }
-
-    @Override
-    public TensorSpec head() {
-        return mamba.head();
     }
 
     @Override

@@ -37,24 +37,19 @@ record MambaExtension<E extends Record>(String modelType, String architecture, S
     }
 
     /** The keys that do not begin with {@link #prefix} are a Mamba's and read as such. */
-    <C extends ModelConfig> C read(JsonValue value, String source, BiFunction<MambaConfig, E, C> maker) {
+    <C extends Record> C read(JsonValue value, String source, BiFunction<MambaConfig, E, C> maker) {
         JsonFields json = JsonFields.of(value, source);
         JsonObject.Builder rest = JsonObject.builder();
         ((JsonObject) value).fields().forEach((key, field) -> {
             if (key.equals("model_type")) {
                 rest.put(key, MambaConfig.MODEL_TYPE);
             } else if (key.equals("architectures")) {
-                checkArchitectures(json);
+                ConfigJson.checkArchitectures(json, architecture);
             } else if (!key.startsWith(prefix)) {
                 rest.put(key, field);
             }
         });
-        ConfigSchema<E>.Values values = schema.values();
-        for (ConfigSchema.Field field : schema.fields()) {
-            if (json.has(field.key())) {
-                values.set(field.component(), field.read(json, field.key()));
-            }
-        }
+        ConfigSchema<E>.Values values = ConfigJson.values(schema, json);
         for (String key : json.unread()) {
             if (key.startsWith(prefix)) {
                 throw new UserError(source + ": the key " + JsonText.quoted(key)
@@ -62,18 +57,6 @@ record MambaExtension<E extends Record>(String modelType, String architecture, S
             }
         }
         MambaConfig mamba = MambaConfigReader.read(rest.build(), source);
-        try {
-            return maker.apply(mamba, values.make());
-        } catch (UserError e) {
-            throw new UserError(source + ": " + e.getMessage(), e); // the records know nothing of files
-        }
-    }
-
-    private void checkArchitectures(JsonFields json) {
-        for (JsonValue one : json.array("architectures")) {
-            if (!one.equals(new JsonString(architecture))) {
-                throw json.error("architectures", "must name " + architecture);
-            }
-        }
+        return ConfigJson.make(() -> maker.apply(mamba, values.make()), source);
     }
 }

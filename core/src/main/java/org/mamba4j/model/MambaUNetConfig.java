@@ -3,11 +3,7 @@ package org.mamba4j.model;
 import java.util.ArrayList;
 import java.util.List;
 import org.mamba4j.UserError;
-import org.mamba4j.json.JsonArray;
-import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonObject;
-import org.mamba4j.json.JsonString;
-import org.mamba4j.json.JsonText;
 import org.mamba4j.json.JsonValue;
 
 /**
@@ -21,11 +17,11 @@ import org.mamba4j.json.JsonValue;
  *     num_hidden_layers} the number of blocks in each stage
  * @param pooling between the stages
  */
-public record MambaUNetConfig(MambaConfig mamba, PoolingConfig pooling) implements ModelConfig {
+public record MambaUNetConfig(MambaConfig mamba, PoolingConfig pooling) implements ExtendedMamba {
     static final String MODEL_TYPE = "mamba_unet";
 
-    private static final String ARCHITECTURE = "MambaUNetForCausalLM";
-    private static final String PREFIX = "unet_";
+    private static final MambaExtension<PoolingConfig> FORMAT =
+            new MambaExtension<>(MODEL_TYPE, "MambaUNetForCausalLM", "unet_", PoolingConfig.SCHEMA);
 
     /** @throws UserError if the middle stage would be too wide */
     public MambaUNetConfig {
@@ -74,38 +70,13 @@ public record MambaUNetConfig(MambaConfig mamba, PoolingConfig pooling) implemen
     }
 
     @Override
-    public int vocabSize() {
-        return mamba.vocabSize();
-    }
-
-    @Override
-    public int dModel() {
-        return mamba.dModel();
-    }
-
-    @Override
     public int nLayer() {
         return stages() * stageBlocks();
     }
 
     @Override
-    public int eosTokenId() {
-        return mamba.eosTokenId();
-    }
-
-    @Override
     public MambaUNetConfig withVocabSize(int rows) {
         return new MambaUNetConfig(mamba.withVocabSize(rows), pooling);
-    }
-
-    @Override
-    public TensorSpec embedding() {
-        return mamba.embedding();
-    }
-
-    @Override
-    public TensorSpec head() {
-        return mamba.head();
     }
 
     /** Of pool {@code k}: {@code down} makes of p positions one that is wider, {@code up} of one p. */
@@ -161,46 +132,10 @@ public record MambaUNetConfig(MambaConfig mamba, PoolingConfig pooling) implemen
     /** The Mamba's keys, and those of {@link PoolingConfig} beside them. */
     @Override
     public JsonObject toJson() {
-        JsonObject.Builder json = JsonObject.builder();
-        mamba.toJson()
-                .fields()
-                .forEach((key, value) -> json.put(
-                        key,
-                        switch (key) {
-                            case "architectures" -> new JsonArray(List.of(new JsonString(ARCHITECTURE)));
-                            case "model_type" -> new JsonString(MODEL_TYPE);
-                            default -> value;
-                        }));
-        PoolingConfig.SCHEMA.toJson(pooling).build().fields().forEach(json::put);
-        return json.build();
+        return FORMAT.write(mamba, pooling);
     }
 
-    /** Reads config.json; the keys without {@code unet_} in front are a Mamba's and read as such. */
     static MambaUNetConfig read(JsonValue value, String source) {
-        JsonFields json = JsonFields.of(value, source);
-        JsonObject.Builder rest = JsonObject.builder();
-        ((JsonObject) value).fields().forEach((key, field) -> {
-            if (key.equals("model_type")) {
-                rest.put(key, MambaConfig.MODEL_TYPE);
-            } else if (key.equals("architectures")) {
-                ConfigJson.checkArchitectures(json, ARCHITECTURE);
-            } else if (!key.startsWith(PREFIX)) {
-                rest.put(key, field);
-            }
-        });
-        ConfigSchema<PoolingConfig>.Values values = PoolingConfig.SCHEMA.values();
-        for (ConfigSchema.Field field : PoolingConfig.SCHEMA.fields()) {
-            if (json.has(field.key())) {
-                values.set(field.component(), field.read(json, field.key()));
-            }
-        }
-        for (String key : json.unread()) {
-            if (key.startsWith(PREFIX)) {
-                throw new UserError(source + ": the key " + JsonText.quoted(key)
-                        + " is unknown and may change what the model computes; remove it if it does not");
-            }
-        }
-        MambaConfig mamba = MambaConfigReader.read(rest.build(), source);
-        return ConfigJson.make(() -> new MambaUNetConfig(mamba, values.make()), source);
+        return FORMAT.read(value, source, MambaUNetConfig::new);
     }
 }

@@ -17,7 +17,7 @@ import org.mamba4j.json.JsonValue;
  * @param mamba the model that it is without its memory
  * @param memory what is added
  */
-public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements MambaStack {
+public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements MambaStack, ExtendedMamba {
     static final String MODEL_TYPE = "memmamba";
 
     private static final MambaExtension<MemoryConfig> FORMAT =
@@ -37,38 +37,8 @@ public record MemMambaConfig(MambaConfig mamba, MemoryConfig memory) implements 
     }
 
     @Override
-    public int vocabSize() {
-        return mamba.vocabSize();
-    }
-
-    @Override
-    public int dModel() {
-        return mamba.dModel();
-    }
-
-    @Override
-    public int nLayer() {
-        return mamba.nLayer();
-    }
-
-    @Override
-    public int eosTokenId() {
-        return mamba.eosTokenId();
-    }
-
-    @Override
     public MemMambaConfig withVocabSize(int rows) {
         return new MemMambaConfig(mamba.withVocabSize(rows), memory);
-    }
-
-    @Override
-    public TensorSpec embedding() {
-        return mamba.embedding();
-    }
-
-    @Override
-    public TensorSpec head() {
-        return mamba.head();
     }
 
     /** Width of the importance scorer's hidden layer: a quarter of the model's. */

@@ -18,14 +18,7 @@ import org.mamba4j.json.JsonValue;
  * module torch.
  */
 public sealed interface ModelConfig
-        permits MambaStack,
-                DeciMambaConfig,
-                Mamba2Config,
-                LlamaConfig,
-                GptNeoxConfig,
-                RecurrentConfig,
-                ComposedConfig,
-                MambaUNetConfig {
+        permits MambaStack, ExtendedMamba, Mamba2Config, LlamaConfig, GptNeoxConfig, RecurrentConfig, ComposedConfig {
     /** The file in a checkpoint folder that holds the configuration. */
     String FILE_NAME = "config.json";
 
