@@ -72,18 +72,14 @@ public record WorkShare(int rank, int size, int accumulate) {
         return (long) step * accumulate + (long) i * groups() + rank % groups();
     }
 
-    /** Which run of its batches' rows is this rank's, from 0. */
-    public int slice() {
-        return rank / groups();
-    }
-
     /** This rank's part of a batch; empty where no row of it is this rank's. */
     Optional<Batch> part(Batch whole) {
         if (slices() == 1) {
             return Optional.of(whole);
         }
-        int from = (int) ((long) whole.rows() * slice() / slices());
-        int to = (int) ((long) whole.rows() * (slice() + 1) / slices());
+        int slice = rank / groups();
+        int from = (int) ((long) whole.rows() * slice / slices());
+        int to = (int) ((long) whole.rows() * (slice + 1) / slices());
         return from == to ? Optional.empty() : Optional.of(summed(whole).part(from, to));
     }
 

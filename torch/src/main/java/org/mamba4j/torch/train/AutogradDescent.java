@@ -84,7 +84,7 @@ final class AutogradDescent implements Descent {
                 MemoryCourse.of(config.notes(), memory.config().memory().poolSize());
         double progress = (double) step / config.schedule().steps();
         MemoryCourse.Stage stage = course.at(progress, batch.length());
-        MemoryTraining training = stage.training(MemoryCourse.seed(config.seed(), pass, work.slice()));
+        MemoryTraining training = stage.training(MemoryCourse.seed(config.seed(), pass));
         Tensor inputs = BatchTensors.inputs(batch);
         Tensor targets = BatchTensors.targets(batch);
         Tensor loss = batch.isWeighted()

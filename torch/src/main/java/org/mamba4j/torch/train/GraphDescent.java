@@ -145,7 +145,7 @@ final class GraphDescent implements Descent {
                     .at((double) step / config.schedule().steps(), batch.length());
             pass.memories()
                     .prepare(
-                            stage.training(MemoryCourse.seed(config.seed(), number, work.slice())),
+                            stage.training(MemoryCourse.seed(config.seed(), number)),
                             stage.freeShare(),
                             stage.price(),
                             (long) batch.rows() * batch.length(),

@@ -70,15 +70,9 @@ public record MemoryCourse(int poolSize, TrainConfig.Notes notes) {
         return Math.max(poolSize, notes.dense());
     }
 
-    /**
-     * What a forward pass draws its exploration from.
-     *
-     * @param run the seed of the run
-     * @param batch its number
-     * @param slice which of the parts that ranks have cut it into
-     */
-    static long seed(long run, long batch, int slice) {
-        return Draws.seed(Draws.seed(run, batch), slice);
+    /** What a forward pass draws its exploration from: another one for each batch of a run. */
+    static long seed(long run, long batch) {
+        return Draws.seed(run, batch);
     }
 
     /**
