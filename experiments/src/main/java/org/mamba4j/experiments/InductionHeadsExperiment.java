@@ -42,9 +42,10 @@ final class InductionHeadsExperiment implements Experiment {
      */
     private static final String SMALL_STEPS = ",'time_step_min':1e-6,'time_step_max':1e-4,'time_step_floor':1e-7";
 
-    private static final String ATTENTION =
+    /** Attention and nothing else, with biases: 137 K parameters, as in the paper. */
+    static final String ATTENTION =
             "'model_type':'llama','vocab_size':16,'hidden_size':128,'num_hidden_layers':2,'num_attention_heads':8,"
-                    + "'intermediate_size':1,'initializer_range':0.02,'position_embedding':'%s'";
+                    + "'intermediate_size':0,'attention_bias':true,'initializer_range':0.02,'position_embedding':'%s'";
 
     /**
      * A model.
