@@ -12,7 +12,10 @@ import java.util.function.LongSupplier;
 public final class ProgressLine implements TrainListener {
     private static final String ERASE = "\r\u001b[K";
 
-    /** A line that wraps cannot be rewritten, so the terminal is told to cut it at its width instead. */
+    /**
+     * A line that wraps cannot be rewritten, so the terminal is told to cut it at its width instead. What comes after the
+     * width all lands on the last column, so the text ends with a blank; what matters most comes first.
+     */
     private static final String CLIP = "\u001b[?7l";
 
     private static final String WRAP = "\u001b[?7h";
@@ -47,10 +50,10 @@ public final class ProgressLine implements TrainListener {
         unit = config.data().tokenizer().equals("bytes") ? "byte" : "token";
         line(String.format(
                 Locale.ROOT,
-                "run %s: seed %d, %,d parameters, %,d + %,d %ss to train and validate on, %,d steps of %,d",
-                run.runFolder(),
-                config.seed(),
-                run.parameters(),
+                "run %s: seed %d, %,d parameters", run.runFolder(), config.seed(), run.parameters()));
+        line(String.format(
+                Locale.ROOT,
+                "%,d + %,d %ss to train and validate on, %,d steps of %,d",
                 run.trainTokens(),
                 run.validTokens(),
                 unit,
@@ -71,7 +74,7 @@ public final class ProgressLine implements TrainListener {
         shownAt = now;
         String text = text(p);
         if (terminal) {
-            out.print(ERASE + CLIP + text + WRAP);
+            out.print(ERASE + CLIP + text + " " + WRAP);
             out.flush();
             shown = true;
         } else {
@@ -81,17 +84,18 @@ public final class ProgressLine implements TrainListener {
 
     private String text(Progress p) {
         StringBuilder text = new StringBuilder();
-        text.append(String.format(Locale.ROOT, "step %,d/%,d  loss %.3f", p.step(), p.steps(), bits(p.loss())));
+        text.append(String.format(
+                Locale.ROOT,
+                "step %,d/%,d  %s left  loss %.3f",
+                p.step(),
+                p.steps(),
+                duration(p.secondsLeft()),
+                bits(p.loss())));
         if (Double.isFinite(validLoss)) {
             text.append(String.format(Locale.ROOT, " (valid %.3f)", bits(validLoss)));
         }
         text.append(String.format(
-                Locale.ROOT,
-                " bits/%s  %,.0f tokens/s  lr %.2g  %s left",
-                unit,
-                p.tokensPerSecond(),
-                p.learningRate(),
-                duration(p.secondsLeft())));
+                Locale.ROOT, " bits/%s  %,.0f tokens/s  lr %.2g", unit, p.tokensPerSecond(), p.learningRate()));
         return text.toString();
     }
 

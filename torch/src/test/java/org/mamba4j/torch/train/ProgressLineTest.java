@@ -28,9 +28,18 @@ class ProgressLineTest {
         assertThat(text.split("\u001b\\[K", -1)).hasSize(53);
         assertThat(text.lines().filter(l -> l.endsWith("something else"))).hasSize(1);
         assertThat(text)
-                .contains("step 99/100  loss 2.000")
+                .contains("step 99/100  1:30 left  loss 2.000")
                 .doesNotContain("step 2/100")
                 .endsWith("something else" + System.lineSeparator());
+    }
+
+    @Test
+    void whatMattersFitsIntoEightyColumns() {
+        ProgressLine line = new ProgressLine(out, true, () -> nanos);
+        line.stepped(new Progress(123_456, 200_000, 2 * Math.log(2), 1e-3, 0.5, 123_456, 36_000));
+        String shown = bytes.toString(StandardCharsets.UTF_8).replaceAll("\r|\u001b\\[[?0-9]*[a-zA-Z]", "");
+        assertThat(shown.substring(0, 79)).contains("10:00:00 left", "loss 2.000", "123,456 tokens/s");
+        assertThat(shown).endsWith(" "); // or the last column shows the last letter of what is cut off
     }
 
     @Test
