@@ -1,5 +1,6 @@
 package org.mamba4j.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
 import org.mamba4j.UserError;
@@ -15,11 +16,15 @@ import org.mamba4j.json.JsonValue;
 record ReportFile(Path page) {
     /**
      * @param option that named the page, for messages
-     * @throws UserError if {@code page} is no page
+     * @throws UserError if {@code page} is no page, or cannot be written: known before anything is measured
      */
     static ReportFile of(String option, Path page) {
         if (!page.toString().endsWith(".html")) {
             throw new UserError(option + " " + page + ": must end in .html");
+        }
+        AtomicFile.checkFolder(Objects.requireNonNull(page.toAbsolutePath().getParent()));
+        if (Files.isDirectory(page)) {
+            throw new UserError(option + " " + page + ": is a folder; give the name of a file");
         }
         return new ReportFile(page);
     }

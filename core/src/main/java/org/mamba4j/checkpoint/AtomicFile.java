@@ -167,6 +167,25 @@ public final class AtomicFile {
         }
     }
 
+    /**
+     * Whether {@link #makeFolderOf} and writing will do for files in {@code folder}, as far as can be told without changing
+     * anything: to be asked before work whose result goes there.
+     *
+     * @throws UserError if they will not
+     */
+    public static void checkFolder(Path folder) {
+        Path nearest = folder.toAbsolutePath();
+        for (Path parent = nearest.getParent(); parent != null && !Files.exists(nearest); parent = parent.getParent()) {
+            nearest = parent;
+        }
+        if (!Files.isDirectory(nearest)) {
+            throw new UserError("cannot write to " + folder + ": " + nearest + " is not a folder; give another one");
+        }
+        if (!Files.isWritable(nearest)) {
+            throw new UserError("cannot write to " + folder + ": " + nearest + " is read-only; give another folder");
+        }
+    }
+
     /** What to tell the user of {@code e}, which came of writing in {@code folder}. */
     public static String reason(IOException e, Path folder) {
         return switch (e) {

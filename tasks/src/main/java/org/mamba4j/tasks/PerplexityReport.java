@@ -1,6 +1,5 @@
 package org.mamba4j.tasks;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -23,7 +22,7 @@ public record PerplexityReport(Path json, Path png) {
      * @throws UserError if it cannot be written to: known before anything is measured, and nothing is made for it
      */
     public static PerplexityReport in(Path folder) {
-        checkFolder(folder);
+        AtomicFile.checkFolder(folder);
         return new PerplexityReport(folder.resolve("perplexity.json"), folder.resolve("perplexity.png"));
     }
 
@@ -43,21 +42,8 @@ public record PerplexityReport(Path json, Path png) {
             throw new UserError("the file for the figures is " + json + ", but must end in .json");
         }
         Path folder = Objects.requireNonNull(json.toAbsolutePath().getParent());
-        checkFolder(folder);
+        AtomicFile.checkFolder(folder);
         return folder.resolve(name.substring(0, name.length() - 5) + ".png");
-    }
-
-    private static void checkFolder(Path folder) {
-        Path nearest = folder.toAbsolutePath();
-        for (Path parent = nearest.getParent(); parent != null && !Files.exists(nearest); parent = parent.getParent()) {
-            nearest = parent;
-        }
-        if (!Files.isDirectory(nearest)) {
-            throw new UserError("cannot write to " + folder + ": " + nearest + " is not a folder; give another one");
-        }
-        if (!Files.isWritable(nearest)) {
-            throw new UserError("cannot write to " + folder + ": " + nearest + " is read-only; give another folder");
-        }
     }
 
     /**
