@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
-import org.mamba4j.UserError;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.tasks.Lengths;
@@ -68,6 +67,7 @@ final class DynamicsCommand implements Runnable {
     @Override
     public void run() {
         int most = Lengths.parse(length);
+        TextFiles.check(text.toString());
         ReportFile file =
                 ReportFile.of("--out", output == null ? model.evaluations().resolve("dynamics.html") : output);
         Tokenizer tokenizer = model.tokenizer();
@@ -96,7 +96,7 @@ final class DynamicsCommand implements Runnable {
             int[] all = tokenizer.encode(bytes);
             return all.length > most ? Arrays.copyOf(all, most) : all;
         } catch (IOException e) {
-            throw new UserError("--text " + text + " cannot be read: give a text file (" + e.getMessage() + ")", e);
+            throw TextFiles.unreadable(text.toString(), e);
         }
     }
 

@@ -6,7 +6,6 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.torch.parallel.LostRankException;
 import picocli.CommandLine;
@@ -21,10 +20,20 @@ final class Failures {
     static int badUsage(CommandLine.ParameterException e) {
         CommandLine command = e.getCommandLine();
         String name = command.getCommandSpec().qualifiedName();
-        @Nullable String message = e.getMessage();
-        String problem = e.getCause() instanceof UserError cause ? cause.getMessage() : message;
-        System.err.println("mamba4j: " + oneLine(String.valueOf(problem)) + " (see " + name + " --help)");
+        System.err.println("mamba4j: " + oneLine(problem(e)) + " (see " + name + " --help)");
         return CommandLine.ExitCode.USAGE;
+    }
+
+    private static String problem(CommandLine.ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        if (e instanceof CommandLine.UnmatchedArgumentException unmatched
+                && !unmatched.isUnknownOption()
+                && !command.getSubcommands().isEmpty()) {
+            return command.getCommandSpec().qualifiedName() + " has no command "
+                    + unmatched.getUnmatched().getFirst() + ": there are "
+                    + String.join(", ", command.getSubcommands().keySet());
+        }
+        return String.valueOf(e.getCause() instanceof UserError cause ? cause.getMessage() : e.getMessage());
     }
 
     /** An exception while a command ran. */
