@@ -80,12 +80,23 @@ final class ModelOptions {
         return engine(one).open(one, device, precision);
     }
 
-    /** The network of a model, to look into; the caller closes it. */
+    /**
+     * The network of a model, to look into; the caller closes it.
+     *
+     * @throws UserError if a weight is no number: what is measured of it would be none
+     */
     LanguageNetwork network(ModelChoice one) {
         MambaKernels kernels =
                 MambaKernels.on(device, precision, Workers.shared().parallelism());
         try (Checkpoint opened = one.reading().of(Checkpoint.open(one.checkpoint()))) {
-            return LanguageNetwork.load(opened, kernels);
+            LanguageNetwork network = LanguageNetwork.load(opened, kernels);
+            try {
+                network.checkNumbers();
+                return network;
+            } catch (UserError e) {
+                network.close();
+                throw new UserError(one.checkpoint() + ": " + e.getMessage(), e);
+            }
         }
     }
 

@@ -157,6 +157,10 @@ class BadInputTest {
         Files.write(weights, bytes);
         refused("NaN", evaluation(data, folder.resolve("eval")));
         refused("NaN", "generate", "--model", model, "--prompt", "a");
+        refused("NaN", "eval", "passkey", "--model", model, "--data", data, "--lengths", "300", "--trials", "1");
+        refused("NaN", "memory", "--model", model, "--data", data, "--length", "128", "--sequences", "2");
+        Cli dynamics = refused("NaN", "dynamics", "--model", model, "--text", data);
+        assertThat(dynamics.err()).contains(model.toString(), "tensor \"backbone.");
     }
 
     @Test
@@ -191,7 +195,9 @@ class BadInputTest {
                 "java",
                 "--device",
                 "cuda");
-        refused("fly", "fly");
+        refused("there are demo, train", "fly");
+        refused("there are perplexity", "eval", "fly");
+        refused("scan, conv, train or generate", "bench");
     }
 
     @Test
@@ -235,6 +241,15 @@ class BadInputTest {
         Path data = Files.writeString(folder.resolve("text.txt"), "some text ".repeat(1000));
         refused("file", logits(input, file.resolve("output.safetensors")));
         refused("file", evaluation(data, file.resolve("eval")));
+        Path taken = Files.createDirectory(folder.resolve("taken.html"));
+        for (Path page : List.of(file.resolve("page.html"), taken)) {
+            // Before anything is measured: nothing is on standard output yet.
+            Cli memory = refused(
+                    folder.relativize(page).getName(0).toString(), "memory", "--model", model, "--data", data, "--output", page);
+            assertThat(memory.out()).isEmpty();
+            Cli dynamics = refused("is", "dynamics", "--model", model, "--text", data, "--out", page);
+            assertThat(dynamics.out()).isEmpty();
+        }
         refused("file", "train", recipe(data, file.resolve("run")));
         refused("missing", logits(input, folder.resolve("missing").resolve("output.safetensors")));
     }

@@ -31,7 +31,7 @@ public final class Logits {
      *
      * @throws UserError if one is NaN or +∞: the model is damaged or its training diverged
      */
-    static float greatest(float[] logits) {
+    public static float greatest(float[] logits) {
         float greatest = Float.NEGATIVE_INFINITY;
         for (int token = 0; token < logits.length; token++) {
             float logit = logits[token];

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import org.mamba4j.inference.LanguageModel;
+import org.mamba4j.inference.Logits;
 import org.mamba4j.inference.State;
 import org.mamba4j.text.Tokenizer;
 
@@ -27,7 +28,11 @@ final class GreedyAnswers {
     /** A trial and how much of its context it shares with the last one. */
     private record Shared(int index, int tokens) {}
 
-    /** For each trial whether all of its answer is right; at least one trial, in any order. */
+    /**
+     * For each trial whether all of its answer is right; at least one trial, in any order.
+     *
+     * @throws org.mamba4j.UserError if the model's logits are no numbers
+     */
     boolean[] areRight(List<Trial> trials) {
         int[] last = trials.getLast().context();
         List<Shared> order = new ArrayList<>();
@@ -75,6 +80,7 @@ final class GreedyAnswers {
 
     /** The likeliest token; rows of the head that stand for no token are never chosen. */
     private int greatest(float[] logits) {
+        Logits.greatest(logits); // of NaN nothing is greater, so a damaged model would only seem to forget
         int best = 0;
         for (int i = 1; i < Math.min(logits.length, tokenizer.vocabSize()); i++) {
             best = logits[i] > logits[best] ? i : best;

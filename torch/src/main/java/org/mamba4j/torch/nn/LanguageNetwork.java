@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
 import org.mamba4j.model.ComposedConfig;
@@ -155,6 +156,18 @@ public abstract class LanguageNetwork implements AutoCloseable {
                 parameters().stream()
                         .map(parameter -> TensorFiles.toWrite(parameter.name(), parameter.tensor()))
                         .toList());
+    }
+
+    /** @throws UserError naming the first parameter that holds NaN or an infinity, if one does */
+    public void checkNumbers() {
+        for (Parameter parameter : parameters()) {
+            boolean numbers =
+                    TensorScope.call(() -> parameter.tensor().isfinite().all().item_bool());
+            if (!numbers) {
+                throw new UserError("tensor \"" + parameter.name() + "\" holds NaN or infinity: the model's weights are"
+                        + " damaged or its training diverged; use an earlier checkpoint");
+            }
+        }
     }
 
     /** Tells this model's present weights from others; see {@link ModelFingerprint}. */
