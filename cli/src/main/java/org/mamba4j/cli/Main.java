@@ -21,7 +21,13 @@ public final class Main {
         PrintStream err = new PrintStream(System.err, true, StandardCharsets.UTF_8);
         System.setOut(out);
         System.setErr(err);
+        logInOneLine();
         System.exit(run(args));
+    }
+
+    /** What classes below log is a line of the command's, as errors are, unless a property says otherwise. */
+    static void logInOneLine() {
+        System.getProperties().putIfAbsent("java.util.logging.SimpleFormatter.format", "mamba4j: %5$s%6$s%n");
     }
 
     /** Runs the command; what tests call. */

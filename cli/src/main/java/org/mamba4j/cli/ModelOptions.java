@@ -155,6 +155,12 @@ final class ModelOptions {
         if (GgufFile.isOne(folder)) {
             return folder;
         }
+        if (!Files.isDirectory(folder) && folder.toString().endsWith(".gguf")) {
+            throw new UserError(
+                    Files.exists(folder)
+                            ? folder + " does not begin as a GGUF file does: it is empty, damaged or something else"
+                            : "there is no file " + folder);
+        }
         if (!Files.isDirectory(folder)) {
             throw new UserError(
                     Files.exists(folder)

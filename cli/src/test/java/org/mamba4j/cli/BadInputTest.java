@@ -123,11 +123,14 @@ class BadInputTest {
     }
 
     @Test
-    void foldersThatAreNone() {
+    void foldersThatAreNone() throws IOException {
         refused("nowhere", "inspect", folder.resolve("nowhere"));
         refused("nowhere", "generate", "--model", folder.resolve("nowhere"), "--prompt", "a");
         refused("config.json", "generate", "--model", folder, "--prompt", "a");
         refused("not a folder", "generate", "--model", model.resolve("config.json"), "--prompt", "a");
+        refused("no file", "convert", folder.resolve("none.gguf"), folder.resolve("out"));
+        Path text = Files.writeString(folder.resolve("text.gguf"), "GG");
+        refused("text.gguf does not begin as a GGUF file", "generate", "--model", text, "--prompt", "a");
     }
 
     // --- tokens and text ---
@@ -245,7 +248,14 @@ class BadInputTest {
         for (Path page : List.of(file.resolve("page.html"), taken)) {
             // Before anything is measured: nothing is on standard output yet.
             Cli memory = refused(
-                    folder.relativize(page).getName(0).toString(), "memory", "--model", model, "--data", data, "--output", page);
+                    folder.relativize(page).getName(0).toString(),
+                    "memory",
+                    "--model",
+                    model,
+                    "--data",
+                    data,
+                    "--output",
+                    page);
             assertThat(memory.out()).isEmpty();
             Cli dynamics = refused("is", "dynamics", "--model", model, "--text", data, "--out", page);
             assertThat(dynamics.out()).isEmpty();

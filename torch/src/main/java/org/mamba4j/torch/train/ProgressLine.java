@@ -49,8 +49,7 @@ public final class ProgressLine implements TrainListener {
         TrainConfig config = run.config();
         unit = config.data().tokenizer().equals("bytes") ? "byte" : "token";
         line(String.format(
-                Locale.ROOT,
-                "run %s: seed %d, %,d parameters", run.runFolder(), config.seed(), run.parameters()));
+                Locale.ROOT, "run %s: seed %d, %,d parameters", run.runFolder(), config.seed(), run.parameters()));
         line(String.format(
                 Locale.ROOT,
                 "%,d + %,d %ss to train and validate on, %,d steps of %,d",
