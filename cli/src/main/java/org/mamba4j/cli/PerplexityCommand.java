@@ -28,7 +28,8 @@ import picocli.CommandLine.Option;
             "Measure perplexity by context length.",
             "",
             "The same last tokens of every window are scored at each length; only how much the model reads before them differs."
-        })
+        },
+        footer = {"", "Example:", "  ./mamba4j eval perplexity --model runs/demo --data 'docs/*.md' --lengths 2k"})
 final class PerplexityCommand implements Runnable {
     @Mixin
     private final ModelOptions model = new ModelOptions();
@@ -158,7 +159,7 @@ final class PerplexityCommand implements Runnable {
 
     static Table table(PerplexityResult result) {
         Table table = new Table("rrrrrr");
-        table.row("context", "perplexity", "95 % interval", "against the first length", "bits/byte", "tokens/s");
+        table.row("context", "perplexity", "95 % interval", "against first length", "bits/byte", "tokens/s");
         for (PerplexityResult.AtLength at : result.lengths()) {
             table.row(
                     String.format(Locale.ROOT, "%,d", at.length()),
@@ -179,8 +180,8 @@ final class PerplexityCommand implements Runnable {
                 "context",
                 "perplexity",
                 "95 % interval",
-                "against the first length",
-                "against the first model",
+                "against first length",
+                "against first model",
                 "tokens/s");
         for (ModelPerplexity model : models) {
             List<PerplexityResult.AtLength> lengths = model.result().lengths();
@@ -213,7 +214,7 @@ final class PerplexityCommand implements Runnable {
             return "";
         }
         Estimate ratio = at.over(other);
-        return percent(ratio.value()) + " % (" + percent(ratio.low()) + " to " + percent(ratio.high()) + ")";
+        return percent(ratio.value()) + " % (" + percent(ratio.low()) + ", " + percent(ratio.high()) + ")";
     }
 
     private static String percent(double ratio) {

@@ -58,7 +58,7 @@ class PerplexityCommandTest {
         };
         Cli run = Cli.run(words);
         assertThat(run.code()).as(run.err()).isZero();
-        assertThat(run.out()).contains("against the first model", "noting, notes off", "5 windows of 1 documents");
+        assertThat(run.out()).contains("against first model", "noting, notes off", "5 windows of 1 documents");
         JsonArray models = (JsonArray) Json.read(json);
         assertThat(models.values())
                 .extracting(model -> JsonFields.of(model, "model").string("model"))
