@@ -15,7 +15,7 @@ import picocli.CommandLine.Option;
             "",
             "Results and gradients are compared with a reference first; a wrong answer is not timed, and the exit code is 1."
         },
-        footer = {"", "Example:  ./mamba4j bench conv --device cuda --batch 8 --width 1536 --length 2048"})
+        footer = {"", "Example:  ./mamba4j bench conv --batch 1 --width 1536 --length 2048"})
 final class BenchConvCommand implements Runnable {
     @Mixin
     private BenchOperationOptions operation = new BenchOperationOptions();

@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
             "Results and gradients are compared with the plain kernels' first; a wrong answer is not timed, and the exit code"
                     + " is 1. Without a shape, several rows are measured."
         },
-        footer = {"", "Example:  ./mamba4j bench scan --device cuda --batch 8 --width 1536 --length 2048"})
+        footer = {"", "Example:  ./mamba4j bench scan --batch 1 --width 1536 --length 2048"})
 final class BenchScanCommand implements Runnable {
     @Mixin
     private BenchOperationOptions operation = new BenchOperationOptions();

@@ -26,7 +26,7 @@ import picocli.CommandLine.Option;
         footer = {
             "",
             "Examples:  ./mamba4j chat --model runs/demo",
-            "           ./mamba4j chat --model DIR --before 'Question: ' --after $'\\nAnswer:' --stop Question:",
+            "           ./mamba4j chat --model DIR --before 'Q: ' --after $'\\nA:' --stop Q:",
             "           echo 'Once upon a time' | ./mamba4j chat --model runs/demo"
         })
 final class ChatCommand implements Runnable {

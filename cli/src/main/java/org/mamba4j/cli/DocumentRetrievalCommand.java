@@ -21,7 +21,8 @@ import picocli.CommandLine.Option;
             "List numbered documents and ask which of them answers a question.",
             "",
             "Every fourth article of the questions' file is asked about; recipes with documents train on the others."
-        })
+        },
+        footer = {"", "Example:", "  ./mamba4j eval document-retrieval --model DIR --data SQUAD.json --text BOOKS"})
 final class DocumentRetrievalCommand implements Runnable {
     private static final String TASK = "document-retrieval";
 

@@ -26,7 +26,7 @@ import picocli.CommandLine.Option;
             "",
             "The time scales of A in each layer, how far each token of the text opens the valve Δ, how long what it wrote survives, how B and C align, impulse responses, and the kernel of layers that treat all tokens alike. A second model is shown beside the first."
         },
-        footer = {"", "Example:  ./mamba4j dynamics --model models/memmamba --text README.md --out dynamics.html"})
+        footer = {"", "Example:  ./mamba4j dynamics --model models/memmamba --text README.md"})
 final class DynamicsCommand implements Runnable {
     /** No tokenizer here makes longer tokens on average of text; more of a file is not read. */
     private static final int MOST_BYTES_PER_TOKEN = 32;

@@ -30,7 +30,7 @@ import picocli.CommandLine.Parameters;
         footer = {
             "",
             "Examples:  ./mamba4j embed --model runs/demo README.md docs/*.md",
-            "           cat *.log | ./mamba4j embed --model runs/demo --per-line --pooling last -"
+            "           cat *.log | ./mamba4j embed --model runs/demo --per-line -"
         })
 final class EmbedCommand implements Runnable {
     @Mixin

@@ -14,7 +14,8 @@ import picocli.CommandLine.Spec;
             PasskeyCommand.One.class,
             PasskeyCommand.Several.class,
             DocumentRetrievalCommand.class
-        })
+        },
+        footer = {"", "Each says more:  ./mamba4j eval passkey --help"})
 final class EvalCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it

@@ -22,9 +22,10 @@ import picocli.CommandLine.Option;
         description = "Continue a text, as it comes; figures go to standard error.",
         footer = {
             "",
-            "Examples:  ./mamba4j generate --model runs/demo --prompt 'public static ' --temperature 0.8",
-            "           ./mamba4j generate --model runs/demo --prompt - --max-new-tokens 0 --state-out read.state < BOOK",
-            "           ./mamba4j generate --model runs/demo --state-in read.state --prompt 'And then '"
+            "Examples:",
+            "  ./mamba4j generate --model models/memmamba --prompt 'It was a dark and '",
+            "  ./mamba4j generate --model DIR --prompt - --state-out read.state < BOOK",
+            "  ./mamba4j generate --model DIR --state-in read.state --prompt 'And then '"
         })
 final class GenerateCommand implements Runnable {
     @Mixin

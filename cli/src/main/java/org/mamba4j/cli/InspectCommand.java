@@ -22,7 +22,8 @@ import picocli.CommandLine.Parameters;
 
 @Command(
         name = "inspect",
-        description = "Show a model's configuration, tensors and sizes, or the tensors of a safetensors or GGUF file.")
+        description = "Show a model's configuration, tensors and sizes, or the tensors of a safetensors or GGUF file.",
+        footer = {"", "Example:  ./mamba4j inspect models/memmamba"})
 final class InspectCommand implements Runnable {
     @Parameters(paramLabel = "MODEL", description = "Checkpoint folder, run folder, .safetensors or .gguf file.")
     @SuppressWarnings("NullAway.Init") // picocli sets it

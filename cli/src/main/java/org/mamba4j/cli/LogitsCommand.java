@@ -15,7 +15,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-@Command(name = "logits", description = "Write a model's logits for a batch of tokens.")
+@Command(
+        name = "logits",
+        description = "Write a model's logits for a batch of tokens.",
+        footer = {"", "Example:", "  ./mamba4j logits --model DIR --input IN.safetensors --output OUT.safetensors"})
 final class LogitsCommand implements Runnable {
     private static final String INPUT_IDS = "input_ids";
 

@@ -25,10 +25,7 @@ import picocli.CommandLine.Option;
             "",
             "How the influence of a token decays with the tokens since, what each layer still tells of it, what a MemMamba noted and when it reads its notes. A second model is shown beside the first."
         },
-        footer = {
-            "",
-            "Example:  ./mamba4j memory --model runs/memmamba-passkey --compare runs/mamba-passkey --data books"
-        })
+        footer = {"", "Example:", "  ./mamba4j memory --model models/memmamba --data docs --output memory.html"})
 final class MemoryCommand implements Runnable {
     private static final int LEAST_LENGTH = 64;
 

@@ -67,6 +67,8 @@ abstract class PasskeyCommand implements Runnable {
                 "Hide a key of five digits in long texts and ask for it at the end.",
                 "",
                 "Only a model that was trained on such questions can answer them."
+            },
+            footer = {"", "Example:", "  ./mamba4j eval passkey --model models/memmamba --data docs --lengths 1k"
             })
     static final class One extends PasskeyCommand {
         One() {
@@ -85,6 +87,11 @@ abstract class PasskeyCommand implements Runnable {
                 "Hide keys of several names in long texts and ask for one of them at the end.",
                 "",
                 "Only a model that was trained on such questions can answer them."
+            },
+            footer = {
+                "",
+                "Example:",
+                "  ./mamba4j eval multi-key --model models/memmamba --data docs --lengths 1k"
             })
     static final class Several extends PasskeyCommand {
         @Option(

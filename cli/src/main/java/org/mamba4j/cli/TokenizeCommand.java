@@ -20,7 +20,7 @@ import picocli.CommandLine.Parameters;
         description = "Show the tokens of a text, or tokenise a corpus into a token file.",
         footer = {
             "",
-            "Examples:  ./mamba4j tokenize --tokenizer tokenizer.json --pieces 'Hello world'",
+            "Examples:  ./mamba4j tokenize --tokenizer tokenizer.json --pieces Hello",
             "           ./mamba4j tokenize --data books/ --output books.tokens"
         })
 final class TokenizeCommand implements Runnable {

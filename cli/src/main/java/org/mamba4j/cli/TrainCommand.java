@@ -25,7 +25,7 @@ import picocli.CommandLine.Parameters;
             "",
             "With --nproc, processes share the work of each step. Over hosts, start the command on each with the same --world-size and --master and its own --rank (or RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment); all need the text and the run's folder under the same paths."
         },
-        footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set schedule.minutes=10"})
+        footer = {"", "Example:  ./mamba4j train recipes/demo.yaml --set out=runs/mine --set seed=2"})
 final class TrainCommand implements Callable<Integer> {
     @Parameters(paramLabel = "CONFIG.yaml", description = "The recipe; those in recipes/ explain every key.")
     @SuppressWarnings("NullAway.Init") // picocli sets it

@@ -61,6 +61,11 @@ class CommandsTest {
                     (Object[]) (name + " --help").substring("mamba4j ".length()).split(" "));
             assertThat(help.code()).as(name).isZero();
             assertThat(help.out()).as(name).contains("Usage: " + name).doesNotContain("${");
+            // An example that is broken over two lines cannot be copied.
+            assertThat(command.getCommandSpec().usageMessage().footer())
+                    .as(name)
+                    .isNotEmpty()
+                    .allSatisfy(line -> assertThat(help.out()).contains(line));
         });
     }
 
