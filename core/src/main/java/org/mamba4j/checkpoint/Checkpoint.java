@@ -34,6 +34,9 @@ import org.mamba4j.model.TensorSpec;
  * whatever the files call it. Parameters are mapped, not read. Safe to use from many threads until it is closed.
  */
 public final class Checkpoint implements AutoCloseable {
+    /** What the trainer calls the folder of a run's checkpoints. */
+    public static final String FOLDER_OF_A_RUN = "checkpoints";
+
     private final Path folder;
     private final ModelConfig config;
     private final List<Path> files;
@@ -79,6 +82,10 @@ public final class Checkpoint implements AutoCloseable {
         if (!Files.isDirectory(path)) {
             throw new UserError(path + " is not a folder with " + ModelConfig.FILE_NAME + " and " + WeightFiles.SINGLE
                     + ", nor a GGUF file");
+        }
+        Path checkpoints = path.resolve(FOLDER_OF_A_RUN);
+        if (!Files.exists(path.resolve(ModelConfig.FILE_NAME)) && Files.isDirectory(checkpoints)) {
+            throw new UserError(path + " is the folder of a training run: open one of the checkpoints in " + checkpoints);
         }
         ModelConfig config = ModelConfig.read(path);
         List<SafetensorsFile> files = WeightFiles.open(path);

@@ -10,7 +10,7 @@ import org.mamba4j.model.ModelConfig;
 import org.mamba4j.text.Tokenizer;
 
 /**
- * A trained model that reads tokens one after another and remembers them in a {@link State} of constant size.
+ * A trained model that reads tokens one after another and remembers them in a {@link State}, which of a Mamba or MemMamba never grows.
  *
  * <p>The model is immutable and may be used from many threads at once, each with states of its own; a state belongs to
  * one thread at a time. Tasks, evaluation and generation are written on this interface, so they run on every engine.
@@ -22,12 +22,13 @@ public interface LanguageModel extends AutoCloseable {
     /**
      * Opens a model with the engine that needs nothing but the JVM.
      *
-     * @param folder a checkpoint as this project's trainer or Hugging Face writes it; the weights are used where they are,
-     *     so the files must stay as they are until the model is closed
-     * @throws UserError if the folder does not hold a sound checkpoint
+     * @param checkpoint a Mamba or MemMamba: a folder as this project's trainer or Hugging Face writes it, one of those in a
+     *     run's {@code checkpoints}, or a GGUF file. The weights are used where they are, so the files must stay as they are
+     *     until the model is closed
+     * @throws UserError if there is no sound checkpoint, or it is of a family that this engine does not run
      */
-    static LanguageModel open(Path folder) {
-        return JavaLanguageModel.open(folder);
+    static LanguageModel open(Path checkpoint) {
+        return JavaLanguageModel.open(checkpoint);
     }
 
     /** The configuration that the weights were made for. */

@@ -20,7 +20,7 @@ public interface State extends AutoCloseable {
     void reset();
 
     /**
-     * Writes the state as a safetensors file, atomically; StateFile defines the layout, which all engines share.
+     * Writes the state as a safetensors file, atomically; {@link StateFile} defines the layout, which all engines share.
      *
      * @throws org.mamba4j.UserError if the file cannot be written; what stood there before is left as it was
      */

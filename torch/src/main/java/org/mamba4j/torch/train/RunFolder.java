@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.Checkpoint;
 
 /**
  * The folder of one run, locked against a second trainer while it is open.
@@ -31,7 +32,7 @@ import org.mamba4j.UserError;
  */
 final class RunFolder implements AutoCloseable {
     static final String CONFIG = "config.yaml";
-    static final String CHECKPOINTS = "checkpoints";
+    static final String CHECKPOINTS = Checkpoint.FOLDER_OF_A_RUN;
     static final String TOKENS = "data.tokens";
     static final String LOSS_CURVE = "loss.png";
     private static final String LOCK = "run.lock";
