@@ -15,6 +15,10 @@ public final class Remember {
 
     /** {@code MODEL TEXT STATE}, to read a text; {@code MODEL STATE}, to go on from what was read. */
     public static void main(String[] args) throws IOException {
+        if (args.length != 2 && args.length != 3) {
+            System.err.println("usage: Remember MODEL TEXT STATE, or to go on: Remember MODEL STATE");
+            System.exit(2);
+        }
         try (LanguageModel model = LanguageModel.open(Path.of(args[0]))) {
             if (args.length == 3) {
                 read(model, Path.of(args[1]), Path.of(args[2]));
