@@ -45,7 +45,8 @@ final class DemoCommand implements Runnable {
     private static final int SCORED = 100;
     private static final GenerationOptions SAMPLE = GenerationOptions.DEFAULTS
             .withMaxNewTokens(400)
-            // Colder, or with top-p, every third text of a model this small is lost in blanks, of which Java sources have many.
+            // Colder, or with top-p, every third text of a model this small is lost in blanks, of which Java sources
+            // have many.
             .withSampling(SamplingOptions.DEFAULTS.withTemperature(0.8).withSeed(1));
 
     @Option(

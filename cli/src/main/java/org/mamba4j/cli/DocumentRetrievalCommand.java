@@ -76,7 +76,7 @@ final class DocumentRetrievalCommand implements Runnable {
                 result,
                 "number of the right document, of " + grid.trials() + " trials a cell; of the others, those beyond "
                         + squad.paragraphs().size() + " paragraphs less an article are stretches of " + text);
-        report.write(result, TASK + ", " + data.getFileName());
+        report.write(result, TASK + ", " + data.getFileName() + ": answers right");
         System.err.println(Terminal.STDERR.dim("written: " + report.json() + ", " + report.png()));
     }
 

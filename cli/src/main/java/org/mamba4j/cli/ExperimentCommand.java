@@ -142,7 +142,10 @@ final class ExperimentCommand implements Runnable {
         outcome.findings().notes().forEach(note -> System.out.println(Terminal.STDOUT.dim(note)));
         outcome.missing().forEach(one -> System.out.println("cannot run: " + one));
         if (!outcome.left().isEmpty()) {
-            System.out.println(outcome.left().size() + " parts are left: run the same command again to go on");
+            int left = outcome.left().size();
+            System.out.println(
+                    left + (left == 1 ? " part is" : " parts are") + " left: run the same command again to go on"
+                            + (models.isEmpty() ? "" : ", without --model for the other models"));
         }
         System.err.println(Terminal.STDERR.dim("written: " + page));
         if (!outcome.failed().isEmpty()) {

@@ -57,7 +57,7 @@ abstract class PasskeyCommand implements Runnable {
         }
         String asked = keys() + " key" + (keys() == 1 ? "" : "s, one asked for");
         options.show(result, "all five digits right, of " + grid.trials() + " trials a cell, " + asked);
-        report.write(result, task + ", " + data);
+        report.write(result, task + ", " + data + ": answers right");
         System.err.println(Terminal.STDERR.dim("written: " + report.json() + ", " + report.png()));
     }
 
@@ -68,8 +68,7 @@ abstract class PasskeyCommand implements Runnable {
                 "",
                 "Only a model that was trained on such questions can answer them."
             },
-            footer = {"", "Example:", "  ./mamba4j eval passkey --model models/memmamba --data docs --lengths 1k"
-            })
+            footer = {"", "Example:", "  ./mamba4j eval passkey --model models/memmamba --data docs --lengths 1k"})
     static final class One extends PasskeyCommand {
         One() {
             super("passkey");
@@ -88,11 +87,7 @@ abstract class PasskeyCommand implements Runnable {
                 "",
                 "Only a model that was trained on such questions can answer them."
             },
-            footer = {
-                "",
-                "Example:",
-                "  ./mamba4j eval multi-key --model models/memmamba --data docs --lengths 1k"
-            })
+            footer = {"", "Example:", "  ./mamba4j eval multi-key --model models/memmamba --data docs --lengths 1k"})
     static final class Several extends PasskeyCommand {
         @Option(
                 names = "--keys",

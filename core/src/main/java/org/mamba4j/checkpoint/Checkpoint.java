@@ -85,7 +85,8 @@ public final class Checkpoint implements AutoCloseable {
         }
         Path checkpoints = path.resolve(FOLDER_OF_A_RUN);
         if (!Files.exists(path.resolve(ModelConfig.FILE_NAME)) && Files.isDirectory(checkpoints)) {
-            throw new UserError(path + " is the folder of a training run: open one of the checkpoints in " + checkpoints);
+            throw new UserError(
+                    path + " is the folder of a training run: open one of the checkpoints in " + checkpoints);
         }
         ModelConfig config = ModelConfig.read(path);
         List<SafetensorsFile> files = WeightFiles.open(path);

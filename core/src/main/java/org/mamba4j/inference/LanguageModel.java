@@ -22,8 +22,8 @@ public interface LanguageModel extends AutoCloseable {
     /**
      * Opens a model with the engine that needs nothing but the JVM.
      *
-     * @param checkpoint a Mamba or MemMamba: a folder as this project's trainer or Hugging Face writes it, one of those in a
-     *     run's {@code checkpoints}, or a GGUF file. The weights are used where they are, so the files must stay as they are
+     * @param checkpoint a Mamba or MemMamba: a folder as this project's trainer or Hugging Face writes it, one of those that
+     *     a run leaves, or a GGUF file. The weights are used where they are, so the files must stay as they are
      *     until the model is closed
      * @throws UserError if there is no sound checkpoint, or it is of a family that this engine does not run
      */

@@ -246,7 +246,8 @@ class CheckpointTest {
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("is not a folder with config.json and model.safetensors");
         assertRefused(folder, "config.json does not exist");
-        Path run = Files.createDirectories(folder.resolve("run/checkpoints")).getParent();
+        Path run = Files.createDirectory(folder.resolve("run"));
+        Files.createDirectory(run.resolve("checkpoints"));
         assertRefused(run, "is the folder of a training run: open one of the checkpoints in");
         Files.writeString(folder.resolve("config.json"), JsonText.compact(TINY.toJson()));
         assertRefused(folder, "has neither model.safetensors nor model.safetensors.index.json");

@@ -129,6 +129,10 @@ public record LineChart(String file, String title, Axis x, Axis y, List<Series> 
     private void style(XYStyler styler) {
         styler.setXAxisLogarithmic(x.logarithmic());
         styler.setYAxisLogarithmic(y.logarithmic());
+        if (y.title().endsWith("(%)")) { // shares are read against nothing and all
+            styler.setYAxisMin(0.0);
+            styler.setYAxisMax(100.0);
+        }
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setPlotBorderVisible(false);
         styler.setPlotGridLinesColor(new Color(0xE4, 0xE4, 0xE4));
