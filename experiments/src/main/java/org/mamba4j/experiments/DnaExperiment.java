@@ -4,20 +4,18 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.IntStream;
-import org.mamba4j.data.Batch;
 import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.dna.Bases;
 import org.mamba4j.tasks.dna.DnaWindows;
 import org.mamba4j.tasks.dna.Genome;
-import org.mamba4j.torch.train.TaskTraining;
 
 /**
  * DNA [1, section 4.3]: does a language model of bases gain from a longer context, and from more parameters; and can it
  * tell species apart, the better the more it reads ({@link SpeciesParts})?
  *
  * <p>Context: models of equal size and equal tokens in each step are trained at lengths 2^10 … 2^17 and asked for the same
- * bases of held-out contigs, in windows of that length. Size: at 2^10, widths of 64 … 256. Either strand is read in
+ * bases of held-out contigs, in windows of that length ({@link DnaLosses}). Size: at 2^10, widths of 64 … 256, every family.
+ * 2^17 is the longest: of three of the four genomes neither a held-out contig nor most of the others have 2^18 bases. Either strand is read in
  * training ("reverse-complement augmentation").
  *
  * <p>Departures from the paper: four small genomes (or as much of them as is public here) instead of the human one, 2^17
@@ -27,7 +25,7 @@ import org.mamba4j.torch.train.TaskTraining;
  */
 final class DnaExperiment implements Experiment {
     static final String NAME = "dna";
-    private static final String BITS = "bits per base";
+    private static final String BITS = DnaLosses.BITS;
 
     /** A family with the largest context that it is asked at, and its learning rate. */
     private record Family(String name, double rate, int longestPower, Maker maker) {
@@ -129,8 +127,10 @@ final class DnaExperiment implements Experiment {
         }
         parts.addAll(SpeciesParts.all(setup, genomes));
         for (long seed : setup.seeds()) {
-            for (int size = 0; size < setup.by(0, 3, 5); size++) {
-                parts.add(size(FAMILIES.getFirst(), size, seed, setup, genomes));
+            for (Family family : FAMILIES.subList(0, setup.by(1, 1, FAMILIES.size()))) {
+                for (int size = 0; size < setup.by(0, 3, 5); size++) {
+                    parts.add(size(family, size, seed, setup, genomes));
+                }
             }
             for (Family family : FAMILIES.subList(1, FAMILIES.size())) {
                 for (int power : powers(setup)) {
@@ -177,12 +177,17 @@ final class DnaExperiment implements Experiment {
                 settings(setup, rate * setup.by(5, 2, 1), rows, length, steps),
                 setup.device(),
                 "DNA of " + genomes.description() + "; " + rows + " windows of " + length + ", held out " + most
-                        + " pieces of " + piece,
+                        + " pieces of " + piece + ", asked base by base",
                 DnaWindows.training(genomes.train(), length, rows, seed),
                 (trained, run, figures) -> {
                     long start = System.nanoTime();
-                    double bits = bits(trained, run, DnaWindows.heldOut(genomes.test(), length, rows, piece, most));
-                    figures.add(setting, BITS, bits, (System.nanoTime() - start) * 1e-9);
+                    DnaLosses losses = DnaLosses.of(
+                            trained,
+                            run,
+                            DnaWindows.heldOut(genomes.test(), length, rows, piece, most),
+                            piece,
+                            powers(setup));
+                    losses.tell(setting, (System.nanoTime() - start) * 1e-9, figures);
                 });
     }
 
@@ -196,19 +201,6 @@ final class DnaExperiment implements Experiment {
                 "schedule.min_lr=" + rate / 100,
                 "schedule.warmup_steps=" + steps / 10,
                 "schedule.steps=" + steps);
-    }
-
-    private static double bits(TaskTraining trained, PartRun run, List<Batch> batches) {
-        double nats = 0;
-        double bases = 0;
-        for (Batch batch : batches) {
-            run.pauseIfTimeIsUp();
-            nats += trained.loss(batch); // a sum: each base has the weight 1
-            bases += IntStream.range(0, batch.weights().length)
-                    .filter(i -> batch.weights()[i] > 0)
-                    .count();
-        }
-        return nats / bases / Math.log(2);
     }
 
     @Override
@@ -241,6 +233,7 @@ final class DnaExperiment implements Experiment {
                         List.of("model", "parameters", "seeds", BITS),
                         bySize,
                         caption + " Context 2^" + setup.by(6, 8, 10) + ".")));
+        tables.add(1, DnaLosses.table(results, powers(setup), contexts));
         List<LineChart> charts = new ArrayList<>(List.of(new LineChart(
                 "dna-context",
                 "DNA: loss by length of the context",

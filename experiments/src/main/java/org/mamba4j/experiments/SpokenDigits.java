@@ -71,6 +71,11 @@ final class SpokenDigits {
 
     /** Tokens of a sequence: a recording, its digit before it; 19 of 20 are not longer at full scale. */
     int length() {
+        return length(setup);
+    }
+
+    /** The same, before anything is read. */
+    static int length(Setup setup) {
         return setup.by(448, 1024, 5120);
     }
 

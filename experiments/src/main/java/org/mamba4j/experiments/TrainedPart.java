@@ -112,7 +112,7 @@ public record TrainedPart(
             if (TaskTraining.isSaved(kept)) {
                 training.load(kept);
             }
-            train(training, run, kept);
+            double loss = train(training, run, kept);
             List<Result> results = new ArrayList<>();
             measurement.measure(
                     training,
@@ -127,11 +127,20 @@ public record TrainedPart(
                     training.step(),
                     training.seconds(),
                     training.parameters()));
+            results.add(new Result(
+                    model(),
+                    setting,
+                    seed,
+                    "training loss at the end, nats",
+                    loss,
+                    training.seconds(),
+                    training.parameters()));
             return results;
         }
     }
 
-    private static void train(TaskTraining training, PartRun run, Path kept) {
+    /** The loss at the end, smoothed; NaN where there was nothing left to do. */
+    private static double train(TaskTraining training, PartRun run, Path kept) {
         double savedAt = training.seconds();
         double loss = Double.NaN;
         while (training.step() < training.steps()) {
@@ -152,5 +161,6 @@ public record TrainedPart(
         if (training.seconds() > WORTH_SAVING_SECONDS) {
             training.save(kept); // a measurement that fails must not cost the training
         }
+        return loss;
     }
 }

@@ -2,9 +2,13 @@ package org.mamba4j.experiments;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.UserError;
@@ -20,6 +24,15 @@ class DnaExperimentTest {
 
         double bits = outcome.results().values("Mamba", "context 2^7", "bits per base")[0];
         assertThat(bits).isBetween(0.84, 1.9); // 2 is a guess, 0.85 the source's own entropy
+        // The same bases by blocks of equal size, and those that have half of their window before them.
+        double[] blocks = IntStream.range(0, 32)
+                .mapToDouble(i -> outcome.results().values("Mamba", "context 2^7", "bits per base, block " + i)[0])
+                .toArray();
+        assertThat(outcome.results().values("Mamba", "context 2^7", "bits per base, block 32"))
+                .isEmpty();
+        assertThat(Arrays.stream(blocks).average().orElse(0)).isCloseTo(bits, within(1e-5));
+        assertThat(outcome.results().values("Mamba", "context 2^7", DnaLosses.SETTLED)[0])
+                .isBetween(0.84, bits + 0.02);
         double right = Arrays.stream(outcome.results().values("Mamba", "species 2^7", "sequences right"))
                 .sum();
         double asked = Arrays.stream(outcome.results().values("Mamba", "species 2^7", "sequences asked"))
@@ -30,6 +43,30 @@ class DnaExperimentTest {
         assertThat(outcome.results().values("frequencies of 2 bases", "species 2^7", "sequences right")[0])
                 .isGreaterThan(0.95 * asked);
         assertThat(folder.resolve("out").resolve("tables.md")).content().contains("| Mamba |", "species told apart");
+    }
+
+    @Test
+    void aLongerContextIsComparedBlockByBlock() {
+        List<Result> rows = new ArrayList<>();
+        TrainedPart.Figures[] figures = new TrainedPart.Figures[2];
+        for (int seed = 1; seed <= 2; seed++) {
+            int s = seed;
+            figures[seed - 1] = (setting, metric, value, seconds) ->
+                    rows.add(new Result("Mamba", setting, s, metric, value, seconds, 10));
+        }
+        for (TrainedPart.Figures one : figures) {
+            new DnaLosses(List.of(1.9, 1.5, 1.7), List.of(1.8, 1.4), 1.7).tell("context 2^8", 1, one);
+            new DnaLosses(List.of(1.8, 1.4, 1.6), List.of(1.8, 1.3), 1.6).tell("context 2^10", 1, one);
+        }
+        ResultTable table = DnaLosses.table(
+                new Results(rows), List.of(8, 10, 12), List.of("context 2^8", "context 2^10", "context 2^12"));
+        assertThat(table.columns()).containsExactly("model", "bases", "2^8", "2^10", "2^12");
+        assertThat(table.rows())
+                .containsExactly(
+                        List.of("Mamba", "all", "1.7000", "-0.1000 ± 0.0000", ""),
+                        // Student's 97.5 % quantile of one degree of freedom is 12.706; the blocks' changes are 0 and
+                        // -0.1.
+                        List.of("Mamba", "half of each context seen", "1.6000", "-0.0500 ± 0.6353", ""));
     }
 
     @Test

@@ -28,6 +28,7 @@ public final class DigitSequences implements BatchSource {
     private final int length;
     private final int rows;
     private final long seed;
+    private final double speeds;
 
     /**
      * Endless batches of recordings drawn at random.
@@ -37,13 +38,27 @@ public final class DigitSequences implements BatchSource {
      * @throws UserError if there are no recordings
      */
     public DigitSequences(List<Recording> recordings, int length, int rows, long seed) {
+        this(recordings, length, rows, seed, 0);
         if (recordings.isEmpty()) {
             throw new UserError("there are no recordings to learn from");
         }
+    }
+
+    private DigitSequences(List<Recording> recordings, int length, int rows, long seed, double speeds) {
         this.recordings = List.copyOf(recordings);
         this.length = length;
         this.rows = rows;
         this.seed = seed;
+        this.speeds = speeds;
+    }
+
+    /**
+     * The same, each recording at a speed of its own every time: a few speakers become many.
+     *
+     * @param most greatest share by which it is faster or slower, in [0, 1)
+     */
+    public DigitSequences atOtherSpeeds(double most) {
+        return new DigitSequences(recordings, length, rows, seed, most);
     }
 
     @Override
@@ -51,6 +66,9 @@ public final class DigitSequences implements BatchSource {
         SplittableRandom random = Draws.of(seed, index);
         Recording[] drawn = new Recording[rows];
         Arrays.setAll(drawn, row -> recordings.get(random.nextInt(recordings.size())));
+        if (speeds > 0) {
+            Arrays.setAll(drawn, row -> drawn[row].faster(1 + random.nextDouble(-speeds, speeds)));
+        }
         return batch(List.of(drawn), length);
     }
 

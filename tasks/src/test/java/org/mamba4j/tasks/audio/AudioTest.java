@@ -116,6 +116,42 @@ class AudioTest {
     }
 
     @Test
+    void fasterIsShorterAndHigher() {
+        float[] samples = new float[1000];
+        for (int i = 0; i < samples.length; i++) {
+            samples[i] = (float) Math.sin(0.2 * i);
+        }
+        Recording recording = Recording.of(3, "s", 1, new Wav(RATE, samples));
+        assertThat(recording.faster(1).sound().samples())
+                .containsExactly(recording.sound().samples(), Offset.offset(1e-6f));
+        for (double factor : new double[] {0.92, 1.08}) {
+            Recording played = recording.faster(factor);
+            assertThat(played.digit()).isEqualTo(3);
+            assertThat(played.sound().length()).isEqualTo((int) (1000 / factor));
+            for (int i = 2; i < played.sound().length() - 4; i++) {
+                assertThat((double) played.sound().samples()[i])
+                        .isCloseTo(0.9 * Math.sin(0.2 * factor * i), Offset.offset(2e-3));
+            }
+        }
+        assertThat(Recording.of(0, "s", 1, new Wav(RATE, new float[] {0.5f}))
+                        .faster(3)
+                        .sound()
+                        .length())
+                .isEqualTo(1);
+    }
+
+    @Test
+    void everyTurnHasASpeedOfItsOwn() {
+        DigitSequences plain = new DigitSequences(tones(1, 1).subList(0, 1), 300, 4, 5);
+        DigitSequences varied = plain.atOtherSpeeds(0.1);
+        assertThat(varied.batch(4).inputs()).isEqualTo(varied.batch(4).inputs());
+        int[] inputs = varied.batch(4).inputs();
+        assertThat(Arrays.copyOf(inputs, 300)).isNotEqualTo(Arrays.copyOfRange(inputs, 300, 600));
+        int[] same = plain.batch(4).inputs();
+        assertThat(Arrays.copyOf(same, 300)).isEqualTo(Arrays.copyOfRange(same, 300, 600));
+    }
+
+    @Test
     void drawsTheSameBatchAgain() {
         DigitSequences source = new DigitSequences(tones(2, 1), 300, 8, 5);
         assertThat(source.batch(4).inputs()).isEqualTo(source.batch(4).inputs());
