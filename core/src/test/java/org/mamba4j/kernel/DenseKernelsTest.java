@@ -132,6 +132,9 @@ class DenseKernelsTest {
             int odd = format.isQuantised() ? 0 : 13;
             check(random, format, 3, 4992 + odd, 2, Layout.DENSE);
             check(random, format, 1001, 64 + odd, 1, Layout.DENSE);
+            for (int four : format.isQuantised() ? new int[] {32, 64} : new int[] {16, 32, 64}) {
+                check(random, format, 257, four, 1, Layout.SLICED); // four vectors of 128, 256 and 512 bits
+            }
             check(random, format, 300, 288 + odd, 6, Layout.SLICED);
             check(random, format, 5, 32 + odd, 0, Layout.DENSE);
             check(random, format, 0, 32 + odd, 2, Layout.DENSE);
@@ -164,7 +167,7 @@ class DenseKernelsTest {
         void aTokenGetsTheSameBitsAloneAndInCompany(WeightFormat format) {
             Random random = new Random(3);
             for (int rows : new int[] {1, 6, 37}) {
-                for (int columns : format.isQuantised() ? new int[] {32, 96} : new int[] {5, 64, 83}) {
+                for (int columns : format.isQuantised() ? new int[] {32, 96} : new int[] {5, 16, 32, 64, 83}) {
                     float[] weights = ScanCase.normal(random, rows * columns, 1);
                     float[] x = ScanCase.normal(random, 11 * columns, 1);
                     float[] all = product(kernels(), format, weights, x, rows, 11);
@@ -318,8 +321,8 @@ class DenseKernelsTest {
         @Test
         void attentionOverTablesOfAllSizes() {
             Random random = new Random(9);
-            for (int width : new int[] {1, 5, 16, 64, 67}) {
-                for (int[] counts : new int[][] {{0}, {1}, {3, 0, 2}, {50}, {50, 17, 33}}) {
+            for (int width : new int[] {1, 5, 16, 32, 64, 67}) {
+                for (int[] counts : new int[][] {{0}, {1}, {3, 0, 2}, {50}, {50, 17, 33}, {128, 2}, {1, 131}}) {
                     for (int length : new int[] {0, 1, 35}) {
                         checkAttention(random, width, counts, length);
                     }

@@ -1,21 +1,28 @@
 package org.mamba4j.kernel.vector;
 
+import static org.mamba4j.kernel.vector.Lanes.broadcast;
 import static org.mamba4j.kernel.vector.Lanes.get;
+import static org.mamba4j.kernel.vector.Lanes.load;
 import static org.mamba4j.kernel.vector.Lanes.put;
+import static org.mamba4j.kernel.vector.Lanes.store;
 
 import java.util.List;
 import java.util.function.IntConsumer;
+import jdk.incubator.vector.FloatVector;
 import org.mamba4j.kernel.DenseChecks;
 import org.mamba4j.kernel.NoteTable;
 import org.mamba4j.kernel.Rows;
+import org.mamba4j.kernel.WeightFormat;
 
 /** Attention over notes; some rows are a task. The notes of a layer or two fit the nearest caches. */
 final class Attention implements IntConsumer {
     /** Rows of a task. */
     private static final int ROWS = 16;
 
-    private static final StepFrame.Loop[] PRODUCTS = {Attention::products};
+    private static final StepFrame.Loop[] PRODUCTS = {Attention::products, Attention::finish};
+    private static final StepFrame.Loop[] TAIL = {Attention::tail};
     private static final StepFrame.Loop[] SUM = {Attention::sum};
+    private static final StepFrame.Loop[] SUM_OF_FOUR = {Attention::sumOfFour};
 
     private Rows q = Rows.ABSENT;
     private List<NoteTable> tables = List.of();
@@ -65,9 +72,7 @@ final class Attention implements IntConsumer {
         int at = 0;
         for (int i = 0; i < tables.size(); i++) {
             NoteTable table = tables.get(i);
-            show(f, table, f.x + 4L * at);
-            f.b = query;
-            f.run(PRODUCTS);
+            multiply(f, table, query, f.x + 4L * at);
             long biases = ScanLayout.address(table.biases(), 0, 0, 0);
             for (int j = 0; j < table.count(); j++) {
                 float logit = scale * get(f.x + 4L * at) + get(biases + 4L * j);
@@ -82,6 +87,20 @@ final class Attention implements IntConsumer {
         }
     }
 
+    /** Products of a table's notes with the query. */
+    private void multiply(StepFrame f, NoteTable table, long query, long to) {
+        f.b = query;
+        for (int first = 0; first < table.count(); first += Product.SUMS) {
+            show(f, table, to + 4L * first);
+            f.a += first * f.stride;
+            f.count = Math.min(Product.SUMS, table.count() - first);
+            f.run(PRODUCTS);
+            if (f.states != DenseLoops.whole(f.states)) {
+                f.run(TAIL);
+            }
+        }
+    }
+
     /** The sum of all notes, each times its share. */
     private void collect(StepFrame f, float total, long to) {
         Lanes.clear(to, q.channels());
@@ -93,7 +112,7 @@ final class Attention implements IntConsumer {
             for (int j = 0; j < table.count(); j++) {
                 put(f.input + 4L * j, get(f.input + 4L * j) / total);
             }
-            f.run(SUM);
+            f.run(f.states == RowLoops.FOUR ? SUM_OF_FOUR : SUM);
             at += table.count();
         }
     }
@@ -108,14 +127,41 @@ final class Attention implements IntConsumer {
     }
 
     private static void products(StepFrame f) {
-        for (int j = 0; j < f.count; j++) {
-            put(f.y + 4L * j, DotLoops.one(f.a + j * f.stride, f.b, f.states));
-        }
+        RowLoops.of(WeightFormat.F32, f.states).run(f.a, f.stride, f.b, f.states, Product.sums(), f.count);
+    }
+
+    private static void finish(StepFrame f) {
+        RowLoops.finish(Product.sums(), f.y, f.count);
+    }
+
+    private static void tail(StepFrame f) {
+        RowLoops.tail(WeightFormat.F32, f.a, f.stride, f.b, f.states, f.y, f.count);
     }
 
     private static void sum(StepFrame f) {
         for (int j = 0; j < f.count; j++) {
             DenseLoops.addScaled(get(f.input + 4L * j), f.a + j * f.stride, f.states, f.y);
         }
+    }
+
+    /** The same of notes of four vectors, whose sum stays in registers. */
+    private static void sumOfFour(StepFrame f) {
+        long to = f.y;
+        FloatVector s0 = load(to);
+        FloatVector s1 = load(to + Lanes.BYTES);
+        FloatVector s2 = load(to + 2L * Lanes.BYTES);
+        FloatVector s3 = load(to + 3L * Lanes.BYTES);
+        for (int j = 0; j < f.count; j++) {
+            FloatVector factor = broadcast(get(f.input + 4L * j));
+            long note = f.a + j * f.stride;
+            s0 = load(note).fma(factor, s0);
+            s1 = load(note + Lanes.BYTES).fma(factor, s1);
+            s2 = load(note + 2L * Lanes.BYTES).fma(factor, s2);
+            s3 = load(note + 3L * Lanes.BYTES).fma(factor, s3);
+        }
+        store(s0, to);
+        store(s1, to + Lanes.BYTES);
+        store(s2, to + 2L * Lanes.BYTES);
+        store(s3, to + 3L * Lanes.BYTES);
     }
 }

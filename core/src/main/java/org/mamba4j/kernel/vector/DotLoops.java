@@ -20,20 +20,6 @@ import jdk.incubator.vector.FloatVector;
 final class DotLoops {
     private DotLoops() {}
 
-    /** One row, one token, in one chain. */
-    static float one(long w, long x, int columns) {
-        int whole = DenseLoops.whole(columns);
-        FloatVector s = zero();
-        for (int k = 0; k < whole; k += Lanes.COUNT) {
-            s = load(w + 4L * k).fma(load(x + 4L * k), s);
-        }
-        float d = sum(s);
-        for (int k = whole; k < columns; k++) {
-            d += get(w + 4L * k) * get(x + 4L * k);
-        }
-        return d;
-    }
-
     /**
      * Four rows of floats, four tokens.
      *

@@ -23,7 +23,7 @@ final class Product implements IntConsumer {
     static final int TILE = 4;
 
     /** Rows whose sums are kept as vectors, in the nearest cache; not less than two chains of a tile need. */
-    private static final int SUMS = 128;
+    static final int SUMS = 128;
 
     /** Bytes of float32 weights of a task: handing it out costs nothing beside it, and work is shared evenly. */
     private static final int TASK_BYTES = 1 << 18;
@@ -40,7 +40,8 @@ final class Product implements IntConsumer {
         Product::tail,
         Product::someRows,
         Product::someRows,
-        Product::someRows
+        Product::someRows,
+        Product::shortRows
     };
 
     private static final int RESULTS = 2;
@@ -48,10 +49,11 @@ final class Product implements IntConsumer {
     private static final int TAIL = 4;
     private static final int ROWS = 5;
     private static final int ALIKE = 3;
+    private static final int SHORT_ROWS = ROWS + ALIKE;
 
     private WeightFormat format = WeightFormat.F32;
     private Widening.Loop widening = Widening.of(WeightFormat.F32);
-    private RowLoops.Loop rowLoop = RowLoops.of(WeightFormat.F32);
+    private RowLoops.Loop rowLoop = RowLoops.of(WeightFormat.F32, 0);
     private int chains = 1;
     private int calls;
     private long floatStride;
@@ -108,7 +110,7 @@ final class Product implements IntConsumer {
         weight = w;
         weightStride = stride;
         widening = Widening.of(format);
-        rowLoop = RowLoops.of(format);
+        rowLoop = RowLoops.of(format, width);
         chains = RowLoops.chains(format);
         rows = count;
         columns = width;
@@ -174,7 +176,12 @@ final class Product implements IntConsumer {
     private void oneToken(long block, int count, long token, long to, int turn) {
         for (int row = 0; row < count; row += SUMS) {
             int some = Math.min(SUMS, count - row);
-            run(ROWS + turn % ALIKE, block + row * weightStride, token, 0, some);
+            run(
+                    columns == RowLoops.FOUR ? SHORT_ROWS : ROWS + turn % ALIKE,
+                    block + row * weightStride,
+                    token,
+                    0,
+                    some);
             run(FINISH, 0, 0, to + 4L * row, some);
         }
         if (columns != DenseLoops.whole(columns)) {
@@ -223,6 +230,11 @@ final class Product implements IntConsumer {
         p.rowLoop.run(w, p.weightStride, token, p.columns, sums(), count);
     }
 
+    /** By itself, since the compiler would inline both kinds of loops into one method, and have no budget for the second. */
+    private static void shortRows(Product p, long w, long token, long to, int count) {
+        p.rowLoop.run(w, p.weightStride, token, p.columns, sums(), count);
+    }
+
     private static void finish(Product p, long w, long token, long to, int count) {
         RowLoops.finish(sums(), to, count);
     }
@@ -231,7 +243,8 @@ final class Product implements IntConsumer {
         RowLoops.tail(p.format, w, p.weightStride, token, p.columns, to, count);
     }
 
-    private static float[] sums() {
+    /** The calling thread's room for {@value #SUMS} vectors. */
+    static float[] sums() {
         return Scratch.ofThread(0).scalars(SUMS * Lanes.COUNT);
     }
 }

@@ -23,11 +23,17 @@ import org.mamba4j.kernel.WeightFormat;
  * are left as vectors, and added up by a loop that has nothing else to do. It also spares the compiler, to which a sum of
  * lanes costs an eighth of its budget for a method, and access to a single number a twenty-fifth, more than to a vector.
  *
+ * <p>A row of four vectors, as a memory's notes and what is read of them have at 512 bits, is over before a loop in the loop
+ * has got going: written out, with the token in registers, such rows take less than half the time.
+ *
  * <p>Integer products of 8-bit activations are no faster on the Vector API, which has no instruction that adds products of
  * bytes: widening them to shorts, multiplying and adding neighbours takes 13 instructions for a block, widening to floats
  * 12, and needs no rounding of the activations.
  */
 final class RowLoops {
+    /** Columns of the rows that have loops of their own. */
+    static final int FOUR = 4 * Lanes.COUNT;
+
     private RowLoops() {}
 
     /**
@@ -39,11 +45,12 @@ final class RowLoops {
         void run(long w, long stride, long x, int columns, float[] sums, int rows);
     }
 
-    /** The loop for {@code format}. */
-    static Loop of(WeightFormat format) {
+    /** The loop for rows of {@code format} of so many columns. */
+    static Loop of(WeightFormat format, int columns) {
+        boolean four = columns == FOUR;
         return switch (format) {
-            case F32 -> RowLoops::f32;
-            case BF16 -> RowLoops::bf16;
+            case F32 -> four ? RowLoops::f32Four : RowLoops::f32;
+            case BF16 -> four ? RowLoops::bf16Four : RowLoops::bf16;
             case F16 -> RowLoops::f16;
             case Q8 -> RowLoops::q8;
             case Q4 -> RowLoops::q4;
@@ -72,6 +79,38 @@ final class RowLoops {
             }
             s0.intoArray(sums, row * Lanes.COUNT);
             s1.intoArray(sums, (row + below) * Lanes.COUNT);
+        }
+    }
+
+    /** As {@link #f32}, in the same order. */
+    private static void f32Four(long w, long stride, long x, int columns, float[] sums, int rows) {
+        FloatVector x0 = load(x);
+        FloatVector x1 = load(x + Lanes.BYTES);
+        FloatVector x2 = load(x + 2L * Lanes.BYTES);
+        FloatVector x3 = load(x + 3L * Lanes.BYTES);
+        for (int row = 0; row < rows; row++) {
+            long from = w + row * stride;
+            FloatVector s = load(from).fma(x0, zero());
+            s = load(from + Lanes.BYTES).fma(x1, s);
+            s = load(from + 2L * Lanes.BYTES).fma(x2, s);
+            s = load(from + 3L * Lanes.BYTES).fma(x3, s);
+            s.intoArray(sums, row * Lanes.COUNT);
+        }
+    }
+
+    /** As {@link #bf16}, in the same order. */
+    private static void bf16Four(long w, long stride, long x, int columns, float[] sums, int rows) {
+        FloatVector x0 = load(x);
+        FloatVector x1 = load(x + Lanes.BYTES);
+        FloatVector x2 = load(x + 2L * Lanes.BYTES);
+        FloatVector x3 = load(x + 3L * Lanes.BYTES);
+        for (int row = 0; row < rows; row++) {
+            long from = w + row * stride;
+            FloatVector even = Widening.bf16Vector(from).fma(x0, zero());
+            FloatVector odd = Widening.bf16Vector(from + Lanes.BYTES / 2).fma(x1, zero());
+            even = Widening.bf16Vector(from + Lanes.BYTES).fma(x2, even);
+            odd = Widening.bf16Vector(from + 3L * Lanes.BYTES / 2).fma(x3, odd);
+            even.add(odd).intoArray(sums, row * Lanes.COUNT);
         }
     }
 

@@ -188,6 +188,10 @@ final class WarmUp {
         @Override
         void vector() {
             product.warmUp(format, at(0), stride, ROWS + 1, columns, at(8192), Product.TILE + 1, at(12288));
+            if (!format.isQuantised()) {
+                long row = format.bytes(RowLoops.FOUR);
+                product.warmUp(format, at(0), row, ROWS + 1, RowLoops.FOUR, at(8192), 1, at(12288));
+            }
         }
 
         @Override
