@@ -22,6 +22,7 @@ import org.mamba4j.json.JsonText;
 import org.mamba4j.json.JsonValue;
 import org.mamba4j.kernel.WeightFormat;
 import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.TensorSpec;
 
 /**
@@ -64,7 +65,14 @@ public final class ComparisonModel {
         return file;
     }
 
-    private static List<SafetensorsWriter.Tensor> tensors(MambaConfig config) {
+    /** Writes a model of any family, with random weights, unless the folder is there; one with a memory notes every token. */
+    public static void write(Path folder, ModelConfig config) {
+        if (!Files.exists(folder)) {
+            Checkpoint.write(folder, config, tensors(config));
+        }
+    }
+
+    private static List<SafetensorsWriter.Tensor> tensors(ModelConfig config) {
         List<SafetensorsWriter.Tensor> tensors = new ArrayList<>();
         for (TensorSpec spec : config.parameters()) {
             tensors.add(new SafetensorsWriter.Tensor(spec.name(), DType.F32, spec.shape(), () -> values(spec)));
@@ -89,6 +97,9 @@ public final class ComparisonModel {
         }
         if (name.endsWith("dt_proj.bias")) {
             return -4 + 2 * random.nextDouble();
+        }
+        if (name.endsWith("memory.threshold")) {
+            return -1e9;
         }
         if (name.endsWith("norm.weight") || name.endsWith("norm_f.weight") || name.endsWith(".D")) {
             return 1;

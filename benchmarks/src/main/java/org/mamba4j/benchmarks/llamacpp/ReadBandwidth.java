@@ -69,13 +69,18 @@ public final class ReadBandwidth {
         return best;
     }
 
-    private static long mixed(MemorySegment memory) {
+    /**
+     * Reads {@code memory}, of which what fills no {@value #UNROLLED} vectors is left out, with the calling thread.
+     *
+     * @return something that depends on all of it
+     */
+    public static long mixed(MemorySegment memory) {
         LongVector a = LongVector.zero(SPECIES);
         LongVector b = a;
         LongVector c = a;
         LongVector d = a;
         int width = SPECIES.vectorByteSize();
-        for (long at = 0; at < memory.byteSize(); at += (long) UNROLLED * width) {
+        for (long at = 0; at + (long) UNROLLED * width <= memory.byteSize(); at += (long) UNROLLED * width) {
             a = a.lanewise(VectorOperators.XOR, load(memory, at));
             b = b.lanewise(VectorOperators.XOR, load(memory, at + width));
             c = c.lanewise(VectorOperators.XOR, load(memory, at + 2L * width));
