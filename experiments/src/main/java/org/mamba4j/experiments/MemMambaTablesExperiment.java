@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.LengthCourse;
 import org.mamba4j.tasks.DocumentRetrieval;
@@ -41,6 +42,8 @@ final class MemMambaTablesExperiment implements Experiment {
     static final String KEYS = "keys found";
     static final String DOCUMENTS = "documents found";
     private static final int SCORED = 100;
+    private static final int LONG = 100_000;
+    private static final List<Double> DEPTHS = List.of(0.0, 0.25, 0.5, 0.75, 1.0);
     private static final long TEST_SEED = 0x7AB1E5;
     private static final Tokenizer BYTES = Tokenizers.bytes();
 
@@ -103,6 +106,11 @@ final class MemMambaTablesExperiment implements Experiment {
 
     private static int trials(Setup setup) {
         return setup.by(1, 4, 10);
+    }
+
+    /** Texts of a length and depth: attention takes minutes to read some hundred thousand bytes so often. */
+    private static int trials(Setup setup, int length) {
+        return length < LONG ? trials(setup) : Math.ceilDiv(trials(setup), 3);
     }
 
     private static int windows(Setup setup) {
@@ -177,30 +185,46 @@ final class MemMambaTablesExperiment implements Experiment {
             Setup setup, Texts texts, TaskTraining trained, PartRun run, TrainedPart.Figures figures) {
         // Not closed: the network is the training's.
         Subject subject = new Subject(new TorchLanguageModel(trained.network()), BYTES, 1);
-        run.progress(1, "perplexity");
-        long start = System.nanoTime();
-        PerplexityResult perplexity = new Perplexity(subject)
-                .measure(textLengths(setup), SCORED, testWindows(setup, texts.test()), done -> run.pauseIfTimeIsUp());
-        for (PerplexityResult.AtLength at : perplexity.lengths()) {
-            figures.add(
-                    setting("context", at.length()), PERPLEXITY, at.perplexity().value(), seconds(start));
+        for (int length : textLengths(setup)) {
+            run.progress(1, "perplexity at " + length);
+            long start = System.nanoTime();
+            double[] found = {Double.NaN};
+            MeasuredPart.fits(() -> {
+                PerplexityResult result = new Perplexity(subject)
+                        .measure(
+                                List.of(length),
+                                SCORED,
+                                testWindows(setup, texts.test()),
+                                done -> run.pauseIfTimeIsUp());
+                found[0] = result.lengths().getFirst().perplexity().value();
+                return true;
+            });
+            figures.add(setting("context", length), PERPLEXITY, found[0], seconds(start));
         }
-        List<Double> depths = List.of(0.0, 0.25, 0.5, 0.75, 1.0);
-        run.progress(1, "keys");
-        long keysStart = System.nanoTime();
-        RetrievalResult keys = new Passkey(subject)
-                .measure(
-                        new Passkey.Grid(keyLengths(setup), depths, trials(setup), 1, TEST_SEED),
-                        texts.test(),
-                        done -> run.pauseIfTimeIsUp());
-        add(figures, keys, "tokens", KEYS, seconds(keysStart));
-        run.progress(1, "documents");
-        long documentsStart = System.nanoTime();
-        RetrievalResult documents = new DocumentRetrieval(subject, texts.squad().forTests(), texts.test())
-                .measure(
-                        new DocumentRetrieval.Grid(documentCounts(setup), depths, trials(setup), TEST_SEED),
-                        done -> run.pauseIfTimeIsUp());
-        add(figures, documents, "documents", DOCUMENTS, seconds(documentsStart));
+        for (int length : keyLengths(setup)) {
+            run.progress(1, "keys at " + length);
+            add(
+                    figures,
+                    setting("tokens", length),
+                    KEYS,
+                    () -> new Passkey(subject)
+                            .measure(
+                                    new Passkey.Grid(List.of(length), DEPTHS, trials(setup, length), 1, TEST_SEED),
+                                    texts.test(),
+                                    done -> run.pauseIfTimeIsUp()));
+        }
+        DocumentRetrieval retrieval =
+                new DocumentRetrieval(subject, texts.squad().forTests(), texts.test());
+        for (int count : documentCounts(setup)) {
+            run.progress(1, count + " documents");
+            add(
+                    figures,
+                    setting("documents", count),
+                    DOCUMENTS,
+                    () -> retrieval.measure(
+                            new DocumentRetrieval.Grid(List.of(count), DEPTHS, trials(setup), TEST_SEED),
+                            done -> run.pauseIfTimeIsUp()));
+        }
     }
 
     /** Ends of the same places whatever the length, so that lengths and models compare. */
@@ -214,16 +238,19 @@ final class MemMambaTablesExperiment implements Experiment {
         return windows;
     }
 
+    /** The share of right answers; NaN, an empty cell, where the memory is too small for a length. */
     private static void add(
-            TrainedPart.Figures figures, RetrievalResult result, String unit, String metric, double seconds) {
-        result.cells().stream().map(RetrievalResult.Cell::size).distinct().forEach(size -> {
-            double right = result.cells().stream()
-                    .filter(cell -> cell.size() == size)
+            TrainedPart.Figures figures, String setting, String metric, Supplier<RetrievalResult> measurement) {
+        long start = System.nanoTime();
+        double[] right = {Double.NaN};
+        MeasuredPart.fits(() -> {
+            right[0] = measurement.get().cells().stream()
                     .mapToDouble(RetrievalResult.Cell::accuracy)
                     .average()
                     .orElse(Double.NaN);
-            figures.add(setting(unit, size), metric, right, seconds);
+            return true;
         });
+        figures.add(setting, metric, right[0], seconds(start));
     }
 
     private static String setting(String unit, int size) {
@@ -255,7 +282,8 @@ final class MemMambaTablesExperiment implements Experiment {
                         results,
                         setup,
                         new Columns("tokens", keyLengths(setup), KEYS),
-                        trained + " " + 5 * trials(setup) + " texts a length, five depths."),
+                        trained + " " + 5 * trials(setup) + " texts a length, five depths; "
+                                + 5 * trials(setup, LONG) + " from 100,000 on."),
                 table(
                         "Document retrieval: found in percent, by documents to choose from",
                         results,
