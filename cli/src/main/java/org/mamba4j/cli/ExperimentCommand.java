@@ -129,8 +129,10 @@ final class ExperimentCommand implements Runnable {
         Setup setup = new Setup(scale(), device, seedList(), dataFolder(experiment, folder), checkedSteps());
         String command = "./mamba4j "
                 + String.join(" ", spec.commandLine().getParseResult().originalArgs());
-        ExperimentRun.Order order = new ExperimentRun.Order(
-                folder, models, settings, duration(), reportOnly, ThisMachine.describe(device), command);
+        // What ran on a GPU is reported anywhere.
+        String machine = reportOnly ? "" : ThisMachine.describe(device);
+        ExperimentRun.Order order =
+                new ExperimentRun.Order(folder, models, settings, duration(), reportOnly, machine, command);
         System.out.println(Terminal.STDOUT.bold(experiment.question()));
         ExperimentRun.Outcome outcome;
         try (StatusLine status = new StatusLine("")) {

@@ -41,8 +41,8 @@ record ExperimentPage(Experiment experiment, Setup setup, ExperimentRun.Order or
     }
 
     private String facts() {
-        return "scale " + setup.scale().label() + " · " + order.machine() + " · " + LocalDate.now(ZoneOffset.UTC)
-                + " · " + RootCommand.Version.commit();
+        return "scale " + setup.scale().label() + " · " + String.join(", ", outcome.machines()) + " · "
+                + LocalDate.now(ZoneOffset.UTC) + " · " + RootCommand.Version.commit();
     }
 
     private static <T> String each(List<T> all, Function<T, String> html) {

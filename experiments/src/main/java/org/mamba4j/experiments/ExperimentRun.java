@@ -82,6 +82,7 @@ public final class ExperimentRun {
      * @param left parts that are still to be run
      * @param missing parts that cannot be, with the reason
      * @param failed parts that were begun and failed, with the reason; they are left to be run, too
+     * @param machines what the parts that are done ran on
      */
     public record Outcome(
             Results results,
@@ -89,13 +90,15 @@ public final class ExperimentRun {
             List<Path> pictures,
             List<String> left,
             List<String> missing,
-            List<String> failed) {
+            List<String> failed,
+            List<String> machines) {
         /** Copies the lists. */
         public Outcome {
             pictures = List.copyOf(pictures);
             left = List.copyOf(left);
             missing = List.copyOf(missing);
             failed = List.copyOf(failed);
+            machines = List.copyOf(machines);
         }
     }
 
@@ -295,7 +298,8 @@ public final class ExperimentRun {
         }
         Results results = new Results(rows);
         Findings findings = experiment.findings(results, setup);
-        writeResults(rows, left, missing, machines.stream().distinct().toList());
+        List<String> ranOn = machines.stream().distinct().toList();
+        writeResults(rows, left, missing, ranOn);
         writeTables(findings, missing);
         List<Path> pictures = new ArrayList<>();
         for (LineChart chart : findings.charts()) {
@@ -304,7 +308,7 @@ public final class ExperimentRun {
                 pictures.add(png);
             }
         }
-        return new Outcome(results, findings, pictures, left, missing, failed);
+        return new Outcome(results, findings, pictures, left, missing, failed, ranOn);
     }
 
     private void writeResults(List<Result> rows, List<String> left, List<String> missing, List<String> machines) {

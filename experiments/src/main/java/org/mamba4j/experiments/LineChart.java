@@ -97,8 +97,11 @@ public record LineChart(String file, String title, Axis x, Axis y, List<Series> 
                 .yAxisTitle(y.title())
                 .build();
         style(chart.getStyler());
-        for (int i = 0; i < series.size(); i++) {
-            draw(chart, series.get(i), COLOURS.get(i % COLOURS.size()));
+        int colours = 0;
+        for (Series line : series) {
+            // A dashed line belongs to the solid one before it.
+            colours += line.dashed() && colours > 0 ? 0 : 1;
+            draw(chart, line, COLOURS.get((colours - 1) % COLOURS.size()));
         }
         var png = new ByteArrayOutputStream();
         try {
@@ -126,9 +129,19 @@ public record LineChart(String file, String title, Axis x, Axis y, List<Series> 
         return line.points().stream().mapToDouble(value).toArray();
     }
 
+    /** Within a decade a logarithmic axis has hardly a number beside it, and little to show. */
+    private boolean spansADecade() {
+        double[] all = series.stream()
+                .flatMap(line -> line.points().stream())
+                .mapToDouble(Point::y)
+                .sorted()
+                .toArray();
+        return all.length > 0 && all[all.length - 1] > 10 * all[0];
+    }
+
     private void style(XYStyler styler) {
         styler.setXAxisLogarithmic(x.logarithmic());
-        styler.setYAxisLogarithmic(y.logarithmic());
+        styler.setYAxisLogarithmic(y.logarithmic() && spansADecade());
         if (y.title().endsWith("(%)")) { // shares are read against nothing and all
             styler.setYAxisMin(0.0);
             styler.setYAxisMax(100.0);

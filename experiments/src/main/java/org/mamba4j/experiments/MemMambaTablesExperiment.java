@@ -282,8 +282,8 @@ final class MemMambaTablesExperiment implements Experiment {
                         results,
                         setup,
                         new Columns("tokens", keyLengths(setup), KEYS),
-                        trained + " " + 5 * trials(setup) + " texts a length, five depths; "
-                                + 5 * trials(setup, LONG) + " from 100,000 on."),
+                        trained + " " + 5 * trials(setup) + " texts a length, five depths; " + 5 * trials(setup, LONG)
+                                + " from 100,000 on."),
                 table(
                         "Document retrieval: found in percent, by documents to choose from",
                         results,
