@@ -104,7 +104,7 @@ class ConvertCommandTest {
         refused("not a checkpoint folder", "quantize", file, folder.resolve("q8"), "--type", "q8");
         refused("Q9", "convert", model, folder.resolve("other.gguf"), "--type", "Q9");
         Path text = Files.writeString(folder.resolve("text.gguf"), "no model");
-        refused("or a GGUF file", "generate", "--model", text, "--prompt", "x");
+        refused("does not begin as a GGUF file does", "generate", "--model", text, "--prompt", "x");
     }
 
     private Path truncated() throws IOException {

@@ -43,7 +43,7 @@ class PagesTest {
         var points = List.of(new SvgChart.Point(10, 2, 2, 2), new SvgChart.Point(20, 1, 1, 1));
         String svg = new SvgChart(STEPS, LOSS, List.of(new SvgChart.Series("a", "main", points, false))).toSvg();
         // The first point is at the left end; a greater loss is higher up, where y is smaller.
-        assertThat(svg).containsPattern("d=\"M64\\.0 (2|3)\\d\\.\\d L736\\.0 2\\d\\d\\.\\d\"");
+        assertThat(svg).containsPattern("d=\"M72\\.0 (2|3)\\d\\.\\d L736\\.0 2\\d\\d\\.\\d\"");
     }
 
     @Test

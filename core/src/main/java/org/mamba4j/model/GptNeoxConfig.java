@@ -47,7 +47,7 @@ public record GptNeoxConfig(
         @ConfigField(
                 key = "hidden_act",
                 otherwise = "gelu",
-                oneOf = {"silu", "gelu", "gelu_pytorch_tanh", "relu"},
+                oneOf = {"silu", "gelu", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "relu"},
                 help = "of the layer between attentions")
         String activation,
 

@@ -62,7 +62,7 @@ public record LlamaConfig(
         @ConfigField(
                 key = "hidden_act",
                 otherwise = "silu",
-                oneOf = {"silu", "gelu", "gelu_pytorch_tanh", "relu"},
+                oneOf = {"silu", "gelu", "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "relu"},
                 help = "of the gate")
         String activation,
 

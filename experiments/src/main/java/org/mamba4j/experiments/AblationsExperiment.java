@@ -116,7 +116,7 @@ final class AblationsExperiment implements Experiment {
             all.put("H3 block, " + name, "'block':'h3'," + fields);
             all.put(name, "'block':'mamba'," + fields);
         });
-        all.put("H3 block, S6", Composed.parts("h3", "s6"));
+        all.put("H3 block, S6", Composed.parts("h3", "s6") + ",'time_step_rank':8");
         for (int states : new int[] {1, 2, 4, 8}) {
             all.put("S6 N " + states, mamba + ",'state_size':" + states);
             all.put("S6 selective delta, N " + states, mamba + ",'selective':'delta','state_size':" + states);

@@ -6,15 +6,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.data.Batch;
 import org.mamba4j.tasks.Estimate;
-import org.mamba4j.torch.NoGrad;
-import org.mamba4j.torch.TensorScope;
-import org.mamba4j.torch.Tensors;
-import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.train.TaskTraining;
 
 /**
@@ -55,7 +48,7 @@ record DnaLosses(List<Double> all, List<Double> settled, double bits) {
         int base = 0;
         for (Batch batch : windows) {
             run.pauseIfTimeIsUp();
-            float[] bits = bits(trained.network(), batch);
+            float[] bits = trained.network().bits(batch);
             for (int i = 0; i < bits.length; i++, base++) {
                 if (batch.weights()[i] > 0) {
                     int place = base % piece;
@@ -78,23 +71,6 @@ record DnaLosses(List<Double> all, List<Double> settled, double bits) {
                 .filter(i -> counts[i] > 0)
                 .mapToObj(i -> sums[i] / counts[i])
                 .toList();
-    }
-
-    /** -log2 of the probability of each target. */
-    private static float[] bits(LanguageNetwork network, Batch batch) {
-        return NoGrad.call(() -> TensorScope.call(() -> {
-            Tensor logits = network.forward(Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length()))
-                    .to(ScalarType.Float); // (B, L, V)
-            Tensor targets = Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length())
-                    .to(logits.device(), ScalarType.Long)
-                    .unsqueeze(2); // (B, L, 1)
-            Tensor chosen = torch.log_softmax(logits, 2).gather(2, targets); // (B, L, 1), nats
-            float[] nats = Tensors.toFloats(chosen);
-            for (int i = 0; i < nats.length; i++) {
-                nats[i] /= (float) -Math.log(2);
-            }
-            return nats;
-        }));
     }
 
     /** Hands over all figures. */

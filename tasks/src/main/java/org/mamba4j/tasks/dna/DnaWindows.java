@@ -15,7 +15,7 @@ import org.mamba4j.data.Draws;
  * <p>{@link #training}: endless, from any place of any contig that is long enough, all places equally likely; each window is
  * read from either strand with equal chance ("reverse-complement augmentation"). {@link #heldOut}: every contig cut into
  * pieces of one length, whatever the length L of the windows, which must divide it: so that models of different context
- * are asked for the same bases. A base that nobody knows is not asked for.
+ * are asked for the same bases. A base that nobody knows is not asked for there; in training it is a token like others.
  */
 public final class DnaWindows {
     private DnaWindows() {}

@@ -11,7 +11,8 @@ final class Activations {
         return switch (name) {
             case "silu" -> torch.silu(x);
             case "gelu" -> torch.gelu(x);
-            case "gelu_pytorch_tanh" -> torch.gelu(x, "tanh");
+            case "gelu_pytorch_tanh", "gelu_new", "gelu_fast" ->
+                torch.gelu(x, "tanh"); // the same, written in three ways
             case "relu" -> torch.relu(x);
             default -> throw new IllegalArgumentException("no activation " + name);
         };

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -15,6 +16,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.mamba4j.UserError;
 import org.mamba4j.checkpoint.Checkpoint;
 import org.mamba4j.checkpoint.ModelFingerprint;
+import org.mamba4j.data.Batch;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.DeciMambaConfig;
 import org.mamba4j.model.GptNeoxConfig;
@@ -26,6 +28,7 @@ import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.ModelConfig;
 import org.mamba4j.model.RecurrentConfig;
 import org.mamba4j.torch.Devices;
+import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorFiles;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
@@ -247,14 +250,22 @@ public abstract class LanguageNetwork implements AutoCloseable {
 
     /** The loss of {@code logits} (B, L, V) as {@link #loss(Tensor, Tensor, Tensor)} defines it. */
     final Tensor crossEntropy(Tensor logits, Tensor targets, Tensor weights) {
-        Tensor each = torch.cross_entropy_loss(
-                rows(logits),
-                here(targets).reshape(-1),
-                new TensorOptional(),
-                REDUCTION_NONE,
-                IGNORE_INDEX,
-                0.0); // (B·L)
-        return each.mul(here(weights).reshape(-1)).sum();
+        return each(logits, targets).mul(here(weights).reshape(-1)).sum();
+    }
+
+    /** The cross entropy of each position (B·L), in nats. */
+    private Tensor each(Tensor logits, Tensor targets) {
+        return torch.cross_entropy_loss(
+                rows(logits), here(targets).reshape(-1), new TensorOptional(), REDUCTION_NONE, IGNORE_INDEX, 0.0);
+    }
+
+    /** -log2 of the probability of each target (B·L), however the batch weights them. */
+    public float[] bits(Batch batch) {
+        return NoGrad.call(() -> TensorScope.call(() -> {
+            Tensor logits = forward(Tensors.ofTokens(batch.inputs(), 0, batch.rows(), batch.length()));
+            Tensor targets = Tensors.ofTokens(batch.targets(), 0, batch.rows(), batch.length());
+            return Tensors.toFloats(each(logits, targets).div(new Scalar(Math.log(2))));
+        }));
     }
 
     /** (B, L, V) → (B · L, V), float32. */

@@ -93,7 +93,7 @@ final class S4Layer extends LinearLayer {
                 made = system().response(PIECE);
                 made.tensors().forEach(scope::release);
             }
-            kept.close();
+            // Those before are left to the garbage collector: another thread may be reading with them.
             kept = new Kept(weights, made);
         }
         return kept.pieces();
