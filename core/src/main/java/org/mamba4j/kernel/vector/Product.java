@@ -28,6 +28,9 @@ final class Product implements IntConsumer {
     /** Bytes of float32 weights of a task: handing it out costs nothing beside it, and work is shared evenly. */
     private static final int TASK_BYTES = 1 << 18;
 
+    /** Multiplications, of all tokens, that are not worth a second thread: some 5 µs, of which handing them over takes 1 to 3. */
+    private static final int SMALL = 1 << 16;
+
     /**
      * Sums of the first and of the second chain of a tile, and what they come to; what sums of rows times one token come to,
      * the columns that these leave out, and such rows, {@value #ALIKE} times the same.
@@ -93,8 +96,9 @@ final class Product implements IntConsumer {
     void prepare(Matrix matrix, Rows from, MemorySegment offsets, Rows to, int parallelism) {
         take(matrix.format(), matrix.data().address(), matrix.rowBytes(), matrix.rows(), matrix.columns());
         int fit = Math.clamp(TASK_BYTES / Math.max(1L, 4L * columns), 1, rows);
+        boolean small = (long) rows * columns * from.length() < SMALL;
         // As many tasks for each thread, all of a size.
-        int tasks = Math.ceilDiv(Math.ceilDiv(rows, fit), parallelism) * parallelism;
+        int tasks = small ? 1 : Math.ceilDiv(Math.ceilDiv(rows, fit), parallelism) * parallelism;
         rowsPerTask = Math.ceilDiv(Math.ceilDiv(rows, tasks), TILE) * TILE;
         x = ScanLayout.address(from, 0, 0, 0);
         xStride = ScanLayout.stride(from);
