@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
-import java.util.function.Supplier;
+import java.util.function.DoubleSupplier;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.LengthCourse;
 import org.mamba4j.tasks.DocumentRetrieval;
@@ -13,7 +13,6 @@ import org.mamba4j.tasks.Filler;
 import org.mamba4j.tasks.Passkey;
 import org.mamba4j.tasks.PasskeySequences;
 import org.mamba4j.tasks.Perplexity;
-import org.mamba4j.tasks.PerplexityResult;
 import org.mamba4j.tasks.RetrievalResult;
 import org.mamba4j.tasks.Squad;
 import org.mamba4j.tasks.Subject;
@@ -185,21 +184,19 @@ final class MemMambaTablesExperiment implements Experiment {
             Setup setup, Texts texts, TaskTraining trained, PartRun run, TrainedPart.Figures figures) {
         // Not closed: the network is the training's.
         Subject subject = new Subject(new TorchLanguageModel(trained.network()), BYTES, 1);
+        List<Window> windows = testWindows(setup, texts.test());
         for (int length : textLengths(setup)) {
             run.progress(1, "perplexity at " + length);
-            long start = System.nanoTime();
-            double[] found = {Double.NaN};
-            MeasuredPart.fits(() -> {
-                PerplexityResult result = new Perplexity(subject)
-                        .measure(
-                                List.of(length),
-                                SCORED,
-                                testWindows(setup, texts.test()),
-                                done -> run.pauseIfTimeIsUp());
-                found[0] = result.lengths().getFirst().perplexity().value();
-                return true;
-            });
-            figures.add(setting("context", length), PERPLEXITY, found[0], seconds(start));
+            add(
+                    figures,
+                    setting("context", length),
+                    PERPLEXITY,
+                    () -> new Perplexity(subject)
+                            .measure(List.of(length), SCORED, windows, done -> run.pauseIfTimeIsUp())
+                            .lengths()
+                            .getFirst()
+                            .perplexity()
+                            .value());
         }
         for (int length : keyLengths(setup)) {
             run.progress(1, "keys at " + length);
@@ -207,11 +204,11 @@ final class MemMambaTablesExperiment implements Experiment {
                     figures,
                     setting("tokens", length),
                     KEYS,
-                    () -> new Passkey(subject)
+                    () -> right(new Passkey(subject)
                             .measure(
                                     new Passkey.Grid(List.of(length), DEPTHS, trials(setup, length), 1, TEST_SEED),
                                     texts.test(),
-                                    done -> run.pauseIfTimeIsUp()));
+                                    done -> run.pauseIfTimeIsUp())));
         }
         DocumentRetrieval retrieval =
                 new DocumentRetrieval(subject, texts.squad().forTests(), texts.test());
@@ -221,9 +218,9 @@ final class MemMambaTablesExperiment implements Experiment {
                     figures,
                     setting("documents", count),
                     DOCUMENTS,
-                    () -> retrieval.measure(
+                    () -> right(retrieval.measure(
                             new DocumentRetrieval.Grid(List.of(count), DEPTHS, trials(setup), TEST_SEED),
-                            done -> run.pauseIfTimeIsUp()));
+                            done -> run.pauseIfTimeIsUp())));
         }
     }
 
@@ -238,27 +235,27 @@ final class MemMambaTablesExperiment implements Experiment {
         return windows;
     }
 
-    /** The share of right answers; NaN, an empty cell, where the memory is too small for a length. */
-    private static void add(
-            TrainedPart.Figures figures, String setting, String metric, Supplier<RetrievalResult> measurement) {
+    /** What is measured, and how long that took; NaN, an empty cell, where the memory is too small for a length. */
+    private static void add(TrainedPart.Figures figures, String setting, String metric, DoubleSupplier measurement) {
         long start = System.nanoTime();
-        double[] right = {Double.NaN};
+        double[] measured = {Double.NaN};
         MeasuredPart.fits(() -> {
-            right[0] = measurement.get().cells().stream()
-                    .mapToDouble(RetrievalResult.Cell::accuracy)
-                    .average()
-                    .orElse(Double.NaN);
+            measured[0] = measurement.getAsDouble();
             return true;
         });
-        figures.add(setting, metric, right[0], seconds(start));
+        figures.add(setting, metric, measured[0], (System.nanoTime() - start) * 1e-9);
+    }
+
+    /** The share of right answers. */
+    private static double right(RetrievalResult result) {
+        return result.cells().stream()
+                .mapToDouble(RetrievalResult.Cell::accuracy)
+                .average()
+                .orElse(Double.NaN);
     }
 
     private static String setting(String unit, int size) {
         return unit + " " + size;
-    }
-
-    private static double seconds(long start) {
-        return (System.nanoTime() - start) * 1e-9;
     }
 
     @Override
