@@ -99,7 +99,8 @@ final class AblationsExperiment implements Experiment {
     private static Map<String, String> variants() {
         Map<String, String> all = new LinkedHashMap<>();
         String anyRank = Composed.parts("mamba", "s6");
-        String mamba = anyRank + ",'time_step_rank':8";
+        String rank8 = ",'time_step_rank':8";
+        String mamba = anyRank + rank8;
         all.put(PLAIN, mamba);
         for (String selective : List.of("none", "b", "c", "b-c")) {
             all.put("S6 selective " + selective, anyRank + ",'selective':'" + selective + "'");
@@ -116,7 +117,7 @@ final class AblationsExperiment implements Experiment {
             all.put("H3 block, " + name, "'block':'h3'," + fields);
             all.put(name, "'block':'mamba'," + fields);
         });
-        all.put("H3 block, S6", Composed.parts("h3", "s6") + ",'time_step_rank':8");
+        all.put("H3 block, S6", Composed.parts("h3", "s6") + rank8);
         for (int states : new int[] {1, 2, 4, 8}) {
             all.put("S6 N " + states, mamba + ",'state_size':" + states);
             all.put("S6 selective delta, N " + states, mamba + ",'selective':'delta','state_size':" + states);
