@@ -23,9 +23,10 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * part of it.
  *
  * @param rope how positions turn
- * @param kernels device and type of the activations
+ * @param kernels type of the activations
+ * @param parameters of the model, which keep the angles per position
  */
-record Attention(Rope rope, MambaKernels kernels) {
+record Attention(Rope rope, MambaKernels kernels, Parameters parameters) {
     /** Queries that look back at a text read before pass in pieces of so many. */
     static final int MASKED_QUERIES = 1024;
 
@@ -41,17 +42,9 @@ record Attention(Rope rope, MambaKernels kernels) {
 
     /** The angles of {@code length} tokens after {@code start} others. */
     Turns turns(long start, long length) {
-        float[] frequencies = rope.frequencies();
-        Tensor frequency = kernelsTensor(Tensors.of(frequencies, 1, frequencies.length)); // (1, r / 2)
-        Tensor position = kernelsTensor(torch.arange(new Scalar(start), new Scalar(start + length))
-                        .to(ScalarType.Float))
-                .unsqueeze(1); // (L, 1)
-        Tensor angle = position.mul(frequency); // (L, r / 2)
+        Tensor frequency = parameters.constant("rope.frequency", rope::frequencies, 1, rope.size() / 2); // (1, r / 2)
+        Tensor angle = parameters.range(start, start + length).unsqueeze(1).mul(frequency); // (L, r / 2)
         return new Turns(angle.cos(), angle.sin());
-    }
-
-    private Tensor kernelsTensor(Tensor tensor) {
-        return Tensors.on(kernels.device(), tensor);
     }
 
     /** Turns the pairs (i, i + r / 2) of the first r numbers of each head: (B, H, L, n) → (B, H, L, n). */

@@ -27,7 +27,7 @@ public final class GptNeox extends LanguageNetwork {
     GptNeox(GptNeoxConfig config, MambaKernels kernels) {
         super(config, kernels);
         this.config = config;
-        this.attention = new Attention(config.rope(), kernels);
+        this.attention = new Attention(config.rope(), kernels, weights());
     }
 
     @Override

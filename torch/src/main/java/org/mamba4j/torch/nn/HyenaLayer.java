@@ -65,9 +65,8 @@ final class HyenaLayer implements InnerLayer {
 
     /** h(s) for s = 0 … {@code length} - 1: (D, length). */
     private Tensor kernel(long length) {
-        Tensor time = Tensors.on(
-                        layer.kernels().device(),
-                        torch.arange(new Scalar((double) length)).to(ScalarType.Float))
+        Tensor time = layer.parameters()
+                .range(0, length)
                 .div(new Scalar((double) layer.config().kernelLength()))
                 .unsqueeze(1); // (T, 1)
         Tensor angle = time.mul(new Scalar(2 * Math.PI));
@@ -83,11 +82,15 @@ final class HyenaLayer implements InnerLayer {
     /** How fast each channel's kernel fades: (D). */
     private Tensor rates() {
         int channels = layer.config().dInner();
+        return layer.parameters().constant("filter.rates", () -> rates(channels), channels);
+    }
+
+    private static float[] rates(int channels) {
         float[] rates = new float[channels];
         for (int i = 0; i < channels; i++) {
             rates[i] = (float) (SLOWEST + (FASTEST - SLOWEST) * i / Math.max(1, channels - 1));
         }
-        return Tensors.on(layer.kernels().device(), Tensors.of(rates, channels));
+        return rates;
     }
 
     private Tensor weight(String name) {

@@ -47,13 +47,15 @@ final class Positions {
 
     private final LlamaConfig config;
     private final MambaKernels kernels;
+    private final Parameters parameters;
     private final Attention attention;
     private final Tensor table; // (max_position_embeddings, d) or absent
 
     Positions(LlamaConfig config, MambaKernels kernels, Parameters parameters) {
         this.config = config;
         this.kernels = kernels;
-        this.attention = new Attention(config.rope(), kernels);
+        this.parameters = parameters;
+        this.attention = new Attention(config.rope(), kernels, parameters);
         this.table = parameters.get(LlamaConfig.POSITIONS);
     }
 
@@ -83,8 +85,9 @@ final class Positions {
     /** Sines, then cosines: (L, d). */
     private Tensor waves(long start, long length) {
         int pairs = config.dModel() / 2;
-        Tensor frequency = row(pairs, i -> Math.pow(config.ropeTheta(), -2.0 * i / config.dModel())); // (d / 2)
-        Tensor angle = from(start, length).unsqueeze(1).mul(frequency); // (L, d / 2)
+        Tensor frequency =
+                row("waves.frequency", pairs, i -> Math.pow(config.ropeTheta(), -2.0 * i / config.dModel())); // (d / 2)
+        Tensor angle = parameters.range(start, start + length).unsqueeze(1).mul(frequency); // (L, d / 2)
         return torch.cat(new TensorVector(angle.sin(), angle.cos()), 1); // (L, d)
     }
 
@@ -126,8 +129,10 @@ final class Positions {
             long count = Math.min(piece, length - from);
             long seen = before + from + count;
             pieces.push_back(Attention.attend(
-                    scaled(q.narrow(2, from, count), from(0, count)),
-                    scaled(k.narrow(2, 0, seen), from(-before - from, seen).neg()),
+                    scaled(q.narrow(2, from, count), parameters.range(0, count)),
+                    scaled(
+                            k.narrow(2, 0, seen),
+                            parameters.range(-before - from, count).neg()),
                     v.narrow(2, 0, seen)));
         }
         return pieces.size() == 1 ? pieces.get(0) : torch.cat(pieces, 1);
@@ -136,25 +141,24 @@ final class Positions {
     /** Pair i times ζᵢ to the power of {@code distance} (T) / base: (B, K, T, n) → (B, K, T, n). */
     private Tensor scaled(Tensor x, Tensor distance) {
         int n = config.headSize();
-        Tensor logs =
-                row(n / 2, i -> Math.log((2.0 * i / n + GAMMA) / (1 + GAMMA)) / config.xposScaleBase()); // (n / 2)
+        Tensor logs = row(
+                "xpos.logs",
+                n / 2,
+                i -> Math.log((2.0 * i / n + GAMMA) / (1 + GAMMA)) / config.xposScaleBase()); // (n / 2)
         Tensor factors = distance.unsqueeze(1).mul(logs).exp(); // (T, n / 2)
         Tensor both = torch.cat(new TensorVector(factors, factors), 1); // (T, n): pairs are (i, i + n / 2)
         return kernels.activation(x.to(ScalarType.Float).mul(both));
     }
 
-    /** Consecutive numbers (length), float32. */
-    private Tensor from(long start, long length) {
-        return Tensors.on(
-                kernels.device(),
-                torch.arange(new Scalar(start), new Scalar(start + length)).to(ScalarType.Float));
+    private Tensor row(String name, int length, DoubleUnaryOperator value) {
+        return parameters.constant(name, () -> values(length, value), length);
     }
 
-    private Tensor row(int length, DoubleUnaryOperator value) {
+    private static float[] values(int length, DoubleUnaryOperator value) {
         float[] values = new float[length];
         for (int i = 0; i < length; i++) {
             values[i] = (float) value.applyAsDouble(i);
         }
-        return Tensors.on(kernels.device(), Tensors.of(values, length));
+        return values;
     }
 }
