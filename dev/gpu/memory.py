@@ -1,5 +1,6 @@
 """The operations bound by device memory, as the Java side launches them: RMSNorm, cross entropy, embedding, AdamW."""
 import ctypes
+import struct
 
 import torch
 
@@ -164,7 +165,7 @@ class EmbeddingGradient:
 
 
 class AdamW:
-    """entries: (master, gradient, mean, square, copy or None, decays)"""
+    """entries: (master, gradient, mean, square, copy or None, decays[, greatest rate])"""
 
     def __init__(self, entries, beta1=0.9, beta2=0.95, eps=1e-8, decay=0.1, clip=1.0, factor=1.0, clear=False, **macros):
         self.m = Module.of("adamw", IO_BF16=0, **macros)
@@ -172,9 +173,10 @@ class AdamW:
         table = []
         for e in entries:
             flags = int(e[5]) | 2 * _begin_aligned(*e[:5])
+            most = int.from_bytes(struct.pack("<d", e[6] if len(e) > 6 else float("inf")), "little")
             for at in range(0, e[0].numel(), chunk):
                 count = min(chunk, e[0].numel() - at)
-                table.append([t.data_ptr() + 4 * at for t in e[:4]] + [e[4].data_ptr() + 2 * at if e[4] is not None else 0, count | flags << 32])
+                table.append([t.data_ptr() + 4 * at for t in e[:4]] + [e[4].data_ptr() + 2 * at if e[4] is not None else 0, count | flags << 32, most])
         dev = entries[0][0].device
         self.entries, self.count = entries, len(table)
         self.pieces = torch.tensor(table, dtype=torch.int64).to(dev)

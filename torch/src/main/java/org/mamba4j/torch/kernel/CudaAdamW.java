@@ -29,7 +29,7 @@ public final class CudaAdamW implements AutoCloseable {
 
     private static final int THREADS = 256;
     private static final int PREPARE_THREADS = 1024;
-    private static final int LONGS_PER_PIECE = 6;
+    private static final int LONGS_PER_PIECE = 7;
     private static final int DECAYS = 1;
     private static final int WIDE = 2;
     private static final long NO_COPY = 0;
@@ -54,8 +54,16 @@ public final class CudaAdamW implements AutoCloseable {
      * @param square float32: mean of the gradients' squares; zero before the first step
      * @param copy bfloat16 copy of {@code master}, rewritten by every step; absent: none
      * @param decays whether weight decay applies
+     * @param greatestRate its learning rate is the step's, but at most this; may be infinite
      */
-    public record Entry(Tensor master, Tensor gradient, Tensor mean, Tensor square, Tensor copy, boolean decays) {
+    public record Entry(
+            Tensor master,
+            Tensor gradient,
+            Tensor mean,
+            Tensor square,
+            Tensor copy,
+            boolean decays,
+            double greatestRate) {
         public Entry {
             long[] shape = master.shape();
             GpuTensors.require("parameter", master, FLOAT, shape);
@@ -142,6 +150,7 @@ public final class CudaAdamW implements AutoCloseable {
                 }
                 table.add(copy == NO_COPY ? NO_COPY : copy + from * Short.BYTES);
                 table.add(Math.min(largest, elements - from) | flags << Integer.SIZE);
+                table.add(Double.doubleToRawLongBits(entry.greatestRate));
             }
         }
         return table;

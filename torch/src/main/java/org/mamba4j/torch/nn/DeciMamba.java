@@ -66,6 +66,12 @@ public final class DeciMamba extends LanguageNetwork {
         return true;
     }
 
+    /** How many tokens are left out depends on where the weights of a batch begin. */
+    @Override
+    public boolean isRecordable() {
+        return false;
+    }
+
     @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Stream stream = new Stream(embedded, Tensors.absent(), embedded);

@@ -298,6 +298,14 @@ public abstract class LanguageNetwork implements AutoCloseable {
         return false;
     }
 
+    /**
+     * Whether a pass over batches of one form is the same operations each time, whatever they hold, and waits for no result:
+     * only such work can be recorded and replayed.
+     */
+    public boolean isRecordable() {
+        return true;
+    }
+
     /** What one block of several, named by its number, does: (B, L, d) → (B, L, d). */
     @FunctionalInterface
     interface Step {

@@ -83,6 +83,12 @@ public final class MemMamba extends LanguageNetwork {
                 x, weights().get("backbone.norm_f.weight"), config.mamba().normEpsilon());
     }
 
+    /** By autograd it takes notes as the host says, batch by batch. */
+    @Override
+    public boolean isRecordable() {
+        return false;
+    }
+
     @Override
     public MemMambaConfig config() {
         return config;

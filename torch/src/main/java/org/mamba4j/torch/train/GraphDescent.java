@@ -13,10 +13,7 @@ import org.mamba4j.torch.NoGrad;
 import org.mamba4j.torch.TensorScope;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.CudaAdamW;
-import org.mamba4j.torch.kernel.TrainedWeight;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.MambaPass;
-import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
 import org.mamba4j.torch.parallel.GradientExchange;
@@ -24,7 +21,7 @@ import org.mamba4j.torch.parallel.Ranks;
 import org.mamba4j.torch.parallel.WorkShare;
 
 /**
- * Steps of a Mamba or MemMamba on a GPU: gradients by {@link MambaPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
+ * Steps on a GPU: gradients by a {@link GradientPass}, update by {@link CudaAdamW}, both recorded as CUDA graphs and
  * replayed, since the kernels of a small model run for less time than their launches take.
  *
  * <p>What a recorded step reads and writes keeps its address: token ids, targets and weights of the batch at hand, the
@@ -38,7 +35,7 @@ final class GraphDescent implements Descent {
     private final GradientExchange exchange;
     private final Schedule schedule;
     private final LanguageNetwork network;
-    private final MambaPass pass;
+    private final GradientPass pass;
     private final CudaAdamW optimiser;
     private final Map<String, Tensor> state = new LinkedHashMap<>();
     private final Tensor losses;
@@ -49,7 +46,16 @@ final class GraphDescent implements Descent {
     private Ahead ahead = Ahead.NOTHING;
     private List<MemoryTraining.Statistics> notes = List.of();
 
-    GraphDescent(LanguageNetwork network, TrainConfig config, Ranks ranks) {
+    /** None where the network's steps cannot be recorded. */
+    static Optional<GraphDescent> of(LanguageNetwork network, TrainConfig config, Ranks ranks) {
+        TensorScope.run(() -> network.parameters().stream()
+                .map(Parameter::tensor)
+                .filter(tensor -> !tensor.grad().defined())
+                .forEach(tensor -> tensor.mutable_grad().put(torch.zeros_like(tensor.detach()))));
+        return GradientPass.of(network, config, ranks).map(pass -> new GraphDescent(network, config, ranks, pass));
+    }
+
+    private GraphDescent(LanguageNetwork network, TrainConfig config, Ranks ranks, GradientPass pass) {
         this.config = config;
         this.schedule = config.rates();
         this.network = network;
@@ -59,38 +65,28 @@ final class GraphDescent implements Descent {
         try (TensorScope scope = new TensorScope()) {
             for (Parameter parameter : network.parameters()) {
                 Tensor tensor = parameter.tensor();
-                if (!tensor.grad().defined()) {
-                    tensor.mutable_grad().put(torch.zeros_like(tensor.detach()));
-                }
                 state.put("mean." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
                 state.put("square." + parameter.name(), scope.release(torch.zeros_like(tensor.detach())));
             }
             Tensor first = network.parameters().iterator().next().tensor().detach();
             losses = scope.release(torch.zeros(new long[] {work.count()}, first.options()));
         }
-        pass = new MambaPass(network, config.recompute());
-        optimiser = new CudaAdamW(entries(), settings());
+        this.pass = pass;
+        optimiser = TensorScope.call(() -> new CudaAdamW(entries(), settings()));
         update = new RecordedWork("the optimiser's update", () -> TensorScope.run(() -> optimiser.step(losses.sum())));
     }
 
     private List<CudaAdamW.Entry> entries() {
         return network.parameters().stream()
-                .map(parameter -> {
-                    TrainedWeight weight = weight(parameter);
-                    Tensor copy = weight.isCopied() ? weight.compute() : Tensors.absent();
-                    return new CudaAdamW.Entry(
-                            weight.value(),
-                            weight.gradient(),
-                            state("mean." + parameter.name()),
-                            state("square." + parameter.name()),
-                            copy,
-                            parameter.decays());
-                })
+                .map(parameter -> new CudaAdamW.Entry(
+                        parameter.tensor().detach(),
+                        parameter.tensor().grad(),
+                        state("mean." + parameter.name()),
+                        state("square." + parameter.name()),
+                        pass.copy(parameter),
+                        parameter.decays(),
+                        parameter.greatestRate()))
                 .toList();
-    }
-
-    private TrainedWeight weight(Parameter parameter) {
-        return pass.weights().getOrDefault(parameter.name(), TrainedWeight.ABSENT);
     }
 
     private Tensor state(String name) {
@@ -112,7 +108,7 @@ final class GraphDescent implements Descent {
             TensorScope.run(() -> {
                 Tensor loss = losses.narrow(0, at, 1);
                 boolean last = at == work.count() - 1;
-                part.ifPresent(batch -> takeNotes(batch, step, work.batch(step, at)));
+                part.ifPresent(batch -> pass.prepare(batch, step, work.batch(step, at)));
                 part.ifPresentOrElse(batch -> pass(batch, loss, last), () -> skip(loss, last));
             });
         }
@@ -122,7 +118,7 @@ final class GraphDescent implements Descent {
         update.run();
         // The GPU is at work: time to make its next batch.
         ahead = new Ahead(List.of(source), step + 1, work.part(source, step + 1, 0));
-        notes = config.isMeasured(step + 1) ? pass.memories().statistics() : List.of();
+        notes = config.isMeasured(step + 1) ? pass.notes() : List.of();
         return TensorScope.call(() -> new Step(
                 losses.sum().item_float() / config.optimiser().accumulate(),
                 optimiser.norm().item_float()));
@@ -134,22 +130,6 @@ final class GraphDescent implements Descent {
 
         boolean is(int wanted, BatchSource of) {
             return step == wanted && source.getFirst().equals(of);
-        }
-    }
-
-    /** Says how the memory takes notes of a batch, if there is one. */
-    private void takeNotes(Batch batch, int step, long number) {
-        if (network instanceof MemMamba memory) {
-            MemoryCourse.Stage stage = MemoryCourse.of(
-                            config.notes(), memory.config().memory().poolSize())
-                    .at((double) step / config.schedule().steps(), batch.length());
-            pass.memories()
-                    .prepare(
-                            stage.training(MemoryCourse.seed(config.seed(), number)),
-                            stage.freeShare(),
-                            stage.price(),
-                            (long) batch.rows() * batch.length(),
-                            batch.length());
         }
     }
 
@@ -202,7 +182,7 @@ final class GraphDescent implements Descent {
     private void computeGradients(Consumer<String> ready) {
         // With more than one batch a step, the update has zeroed the gradients, and each batch adds to them.
         boolean add = work.count() > 1;
-        pass.run(memory.inputs(), memory.targets(), memory.weights(), memory.loss(), add, ready);
+        pass.run(memory, add, ready);
     }
 
     @Override

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -27,7 +28,6 @@ import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.Torch;
 import org.mamba4j.torch.kernel.MambaKernels;
 import org.mamba4j.torch.nn.LanguageNetwork;
-import org.mamba4j.torch.nn.MambaPass;
 import org.mamba4j.torch.nn.MemMamba;
 import org.mamba4j.torch.nn.MemoryTraining;
 import org.mamba4j.torch.nn.Parameter;
@@ -64,8 +64,9 @@ final class Learner implements AutoCloseable {
     }
 
     private static Descent descent(LanguageNetwork network, TrainConfig config, Ranks ranks) {
-        if (MambaPass.covers(network)) {
-            return new GraphDescent(network, config, ranks);
+        Optional<GraphDescent> recorded = GraphDescent.of(network, config, ranks);
+        if (recorded.isPresent()) {
+            return recorded.get();
         }
         if (network instanceof MemMamba && network.kernels().isCuda()) {
             LOG.log(

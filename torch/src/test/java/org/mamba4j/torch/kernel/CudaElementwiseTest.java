@@ -212,14 +212,16 @@ class CudaElementwiseTest {
             for (int size : List.of(1, 3, 768, 8192, 8193, 100_003)) {
                 Tensor master = normal(random, size);
                 Tensor onGpu = gpu(master);
-                parameters.add(new Parameter("p" + size, master.requires_grad_(true), size % 2 == 0));
+                String name = size % 3 == 0 ? "layer.ssm.p" + size : "p" + size;
+                parameters.add(new Parameter(name, master.requires_grad_(true), size % 2 == 0));
                 entries.add(new CudaAdamW.Entry(
                         onGpu,
                         zeros(onGpu),
                         zeros(onGpu),
                         zeros(onGpu),
                         Tensors.emptyLike(onGpu, ScalarType.BFloat16, size),
-                        size % 2 == 0));
+                        size % 2 == 0,
+                        parameters.getLast().greatestRate()));
             }
             CudaAdamW.Settings settings = new CudaAdamW.Settings(0.9, 0.95, 1e-8, 0.1, 1.0, 0.5, true);
             try (AdamW expected = new AdamW(parameters, new AdamW.Settings(0.9, 0.95, 1e-8, 0.1));

@@ -87,7 +87,8 @@ class MemoryDescentTest {
             }
         }
         try (LanguageNetwork network = LanguageNetwork.create(model(), MambaKernels.cuda(), 3);
-                GraphDescent descent = new GraphDescent(network, config(), Ranks.alone())) {
+                GraphDescent descent =
+                        GraphDescent.of(network, config(), Ranks.alone()).orElseThrow()) {
             for (int step = 0; step < STEPS; step++) {
                 Descent.Step done = descent.step(step, SOURCE);
                 assertThat(done.loss()).as("step %d", step).isCloseTo(expected.get(step), within(5e-3));

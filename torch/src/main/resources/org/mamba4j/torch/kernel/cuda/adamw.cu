@@ -1,6 +1,7 @@
 // AdamW over all parameters at once, with the norm of all gradients, clipping, and the copies that products read.
 //
 //   norm = factor sqrt(sum g^2),  c = factor min(1, clip / norm),  g <- c g;
+//   lr <- min(lr, the parameter's greatest);
 //   p <- p - lr decay p;   m <- b1 m + (1 - b1) g;   v <- b2 v + (1 - b2) g^2;
 //   p <- p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps);   copy <- p.
 //
@@ -23,10 +24,11 @@
 #define DECAYS 1
 #define WIDE_PIECE 2                                // all pointers are multiples of 16 bytes (the copy: of 8)
 
-struct Piece {                                      // six 64-bit numbers, as the host writes them
+struct Piece {                                      // seven 64-bit numbers, as the host writes them
     float *parameter, *gradient, *mean, *square;
     bf16_t *copy;                                   // may be null
     int count, flags;                               // count in the low half
+    double greatestRate;
 };
 
 struct AdamParams {
@@ -41,7 +43,7 @@ struct AdamParams {
     int count, clear;                               // pieces; whether adamw_update zeroes the gradients
 };
 
-enum { GO, SCALE, RATE, STEP_SIZE, ROOT_CORRECTION, CONTROLS };
+enum { GO, SCALE, RATE, MEAN_CORRECTION, ROOT_CORRECTION, CONTROLS };
 
 extern "C" __device__ int adamw_geometry[2] = {CHUNK, CONTROLS};
 
@@ -72,20 +74,21 @@ extern "C" __global__ __launch_bounds__(1024) void adamw_prepare(const __grid_co
     if (threadIdx.x != 0) return;
     const double norm = p.factor * sqrt(sum);
     const bool go = isfinite((float) norm) && (!p.loss || isfinite(*p.loss));
-    const double t = (double) *p.steps + 1, rate = *p.rate;
+    const double t = (double) *p.steps + 1;
     *p.norm = (float) norm;
     if (go) *p.steps = (float) t;
     p.control[GO] = go ? 1.f : 0.f;
     p.control[SCALE] = (float) (p.factor * (p.clip > 0 && norm > p.clip ? p.clip / norm : 1.));
-    p.control[RATE] = (float) rate;
-    p.control[STEP_SIZE] = (float) (rate / (1. - pow(p.beta1, t)));
+    p.control[RATE] = *p.rate;
+    p.control[MEAN_CORRECTION] = (float) (1. / (1. - pow(p.beta1, t)));
     p.control[ROOT_CORRECTION] = (float) sqrt(1. - pow(p.beta2, t));
 }
 
 template <bool VECTOR>
 __device__ __forceinline__ void update(const AdamParams &p, const Piece &piece) {
-    const float scale = p.control[SCALE], stepSize = p.control[STEP_SIZE], root = 1.f / p.control[ROOT_CORRECTION];
-    const float decay = piece.flags & DECAYS ? p.control[RATE] * p.decay : 0.f;
+    const float scale = p.control[SCALE], rate = fminf(p.control[RATE], (float) piece.greatestRate);
+    const float stepSize = rate * p.control[MEAN_CORRECTION], root = 1.f / p.control[ROOT_CORRECTION];
+    const float decay = piece.flags & DECAYS ? rate * p.decay : 0.f;
     const float b1 = (float) p.beta1, c1 = (float) (1. - p.beta1), b2 = (float) p.beta2, c2 = (float) (1. - p.beta2);
 #pragma unroll 2
     for (int i = threadIdx.x * 4; i < piece.count; i += THREADS * 4) {
