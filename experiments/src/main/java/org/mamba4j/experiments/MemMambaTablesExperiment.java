@@ -5,8 +5,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
+import java.util.function.UnaryOperator;
 import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.LengthCourse;
+import org.mamba4j.model.DeciMambaConfig;
+import org.mamba4j.model.DecimationConfig;
+import org.mamba4j.model.MambaConfig;
+import org.mamba4j.model.MemMambaConfig;
+import org.mamba4j.model.ModelConfig;
 import org.mamba4j.tasks.DocumentRetrieval;
 import org.mamba4j.tasks.DocumentSequences;
 import org.mamba4j.tasks.Filler;
@@ -20,6 +26,7 @@ import org.mamba4j.tasks.TrainingMixture;
 import org.mamba4j.tasks.Window;
 import org.mamba4j.text.Tokenizer;
 import org.mamba4j.text.Tokenizers;
+import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.nn.TorchLanguageModel;
 import org.mamba4j.torch.train.TaskTraining;
 
@@ -29,9 +36,10 @@ import org.mamba4j.torch.train.TaskTraining;
  * books that state keys and ask for them, documents with questions. All are then asked far beyond the lengths they learnt.
  *
  * <p>Departures from the paper: bytes instead of tokens, 4 M parameters instead of 130 M, books of Project Gutenberg that
- * are not PG-19's, a few thousand steps. DeciMamba [2] has the layers of Mamba and learns like it; what it does otherwise
- * it does when it reads a text that is longer than those it learnt from. Texts of one task and length are the same for all
- * models and seeds.
+ * are not PG-19's, a few thousand steps on sequences that become longer. DeciMamba [2] has the layers of Mamba and learns
+ * like it; what it does otherwise it does when it reads a text that is longer than those it learnt from: so it is the
+ * trained Mamba, read in another way, as the MemMamba without notes is the trained MemMamba. Texts of one task and length are
+ * the same for all models and seeds.
  *
  * <p>References: [1] MemMamba, arXiv 2510.03279. [2] DeciMamba, arXiv 2406.14528.
  */
@@ -40,6 +48,8 @@ final class MemMambaTablesExperiment implements Experiment {
     static final String PERPLEXITY = "perplexity";
     static final String KEYS = "keys found";
     static final String DOCUMENTS = "documents found";
+    private static final double KEY_SHARE = 0.7;
+    private static final double DOCUMENT_SHARE = 0.2;
     private static final int SCORED = 100;
     private static final int LONG = 100_000;
     private static final List<Double> DEPTHS = List.of(0.0, 0.25, 0.5, 0.75, 1.0);
@@ -57,7 +67,7 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     /** Models of about equal size: attention's blocks are three times as large as a Mamba's of their width. */
-    private static List<ModelRow> rows(Setup setup) {
+    private static List<ModelRow> models(Setup setup) {
         int d = setup.by(32, 64, 256);
         int blocks = setup.by(3, 4, 9);
         int attention = setup.by(1, 2, 5);
@@ -67,10 +77,6 @@ final class MemMambaTablesExperiment implements Experiment {
                 ModelRow.of("MemMamba", "'model_type':'memmamba'," + sizes + (blocks - 1)),
                 ModelRow.of("Mamba", "'model_type':'mamba'," + sizes + blocks),
                 ModelRow.of(
-                        "DeciMamba",
-                        "'model_type':'decimamba'," + sizes + blocks + ",'decimation_first_layer':" + blocks / 2
-                                + ",'decimation_layers':1,'decimation_base_length':" + trainedLength(setup)),
-                ModelRow.of(
                         "Transformer++",
                         "'model_type':'llama','tie_word_embeddings':true," + sizes + attention + heads
                                 + ",'intermediate_size':" + Math.ceilDiv(8 * d, 3 * 16) * 16),
@@ -79,20 +85,75 @@ final class MemMambaTablesExperiment implements Experiment {
                         "'model_type':'gpt_neox'," + sizes + attention + heads + ",'intermediate_size':" + 4 * d));
     }
 
-    private static int trainedLength(Setup setup) {
-        return setup.by(256, 512, 2048);
+    /**
+     * A row of the tables.
+     *
+     * @param name there
+     * @param model that was trained
+     * @param way that it reads in, the beginning of its settings; empty: as it learnt
+     * @param config of the model that reads with the trained one's weights
+     */
+    private record Reader(String name, ModelRow model, String way, UnaryOperator<ModelConfig> config) {
+        String setting(String unit, int size) {
+            return way + unit + " " + size;
+        }
     }
 
-    private static int rowsOfAStep(Setup setup) {
-        return setup.by(2, 8, 32);
+    private static List<Reader> readers(Setup setup) {
+        List<Reader> all = new ArrayList<>();
+        for (ModelRow model : models(setup)) {
+            all.add(new Reader(model.name(), model, "", UnaryOperator.identity()));
+            switch (model.config()) {
+                case MemMambaConfig memory ->
+                    all.add(new Reader("MemMamba, notes off", model, "notes off, ", trained -> memory.mamba()));
+                case MambaConfig mamba ->
+                    all.add(new Reader("DeciMamba", model, "decimated, ", trained -> decimating(mamba, setup)));
+                default -> {}
+            }
+        }
+        return all;
+    }
+
+    /** Half of the layers see all, the next one keeps as many tokens of a longer text as the model learnt from. */
+    private static DeciMambaConfig decimating(MambaConfig mamba, Setup setup) {
+        DecimationConfig defaults = DecimationConfig.DEFAULTS;
+        return new DeciMambaConfig(
+                mamba,
+                new DecimationConfig(
+                        mamba.nLayer() / 2, 1, trainedLength(setup), defaults.beta(), defaults.minLength()));
+    }
+
+    private static int trainedLength(Setup setup) {
+        return setup.by(256, 512, 8192);
+    }
+
+    private static int bytesOfAStep(Setup setup) {
+        return setup.by(512, 4096, 1 << 16);
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(24, 300, 3000);
+        return setup.stepsBy(24, 300, 2400);
+    }
+
+    /** At full scale the lengths of the recipe memmamba-passkey-long: short sequences first. */
+    private static LengthCourse course(Setup setup) {
+        if (setup.scale() != Scale.FULL) {
+            return LengthCourse.constant(trainedLength(setup), bytesOfAStep(setup) / trainedLength(setup));
+        }
+        int steps = steps(setup);
+        return new LengthCourse(List.of(
+                phase(setup, 0, 512),
+                phase(setup, 0.065 * steps, 1024),
+                phase(setup, 0.38 * steps, 2048),
+                phase(setup, 0.55 * steps, trainedLength(setup))));
+    }
+
+    private static LengthCourse.Phase phase(Setup setup, double firstStep, int length) {
+        return new LengthCourse.Phase(Math.round(firstStep), length, bytesOfAStep(setup) / length);
     }
 
     private static List<Integer> textLengths(Setup setup) {
-        return setup.by(List.of(128, 256), List.of(512, 1000, 4000), List.of(1000, 2000, 4000, 16_000, 60_000));
+        return setup.by(List.of(128, 256), List.of(512, 1000, 4000), List.of(1000, 4000, 16_000, 60_000, 200_000));
     }
 
     private static List<Integer> keyLengths(Setup setup) {
@@ -113,7 +174,7 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     private static int windows(Setup setup) {
-        return setup.by(2, 6, 30);
+        return setup.by(2, 6, 60);
     }
 
     /** What models learn from and are asked about. */
@@ -132,7 +193,7 @@ final class MemMambaTablesExperiment implements Experiment {
                 Squad.read(setup.data().resolve("qa").resolve("xquad.en.json")));
         List<Part> parts = new ArrayList<>();
         for (long seed : setup.seeds()) {
-            for (ModelRow row : rows(setup)) {
+            for (ModelRow row : models(setup)) {
                 parts.add(part(row, seed, setup, texts));
             }
         }
@@ -145,8 +206,9 @@ final class MemMambaTablesExperiment implements Experiment {
         double rate = setup.by(1e-2, 1.5e-3, 1.5e-3);
         List<String> settings = List.of(
                 "threads=" + setup.by(1, 0, 0),
-                "data.batch=" + rowsOfAStep(setup),
+                "data.batch=" + bytesOfAStep(setup) / length,
                 "data.length=" + length,
+                "notes.price=0.3",
                 "optimiser.lr=" + rate,
                 "schedule.shape=linear",
                 "schedule.min_lr=" + rate / 20,
@@ -159,37 +221,64 @@ final class MemMambaTablesExperiment implements Experiment {
                 seed,
                 settings,
                 setup.device(),
-                "books of " + texts.train().size() + " bytes, half with keys, a quarter with documents; asked at "
+                "books of " + texts.train().size() + " bytes, " + share(KEY_SHARE) + " with keys, " + share(DOCUMENT_SHARE)
+                        + " with documents, lengths " + course(setup).phases() + "; asked at "
                         + textLengths(setup) + ", " + keyLengths(setup) + ", " + documentCounts(setup) + ", "
                         + trials(setup) + " trials, " + windows(setup) + " windows",
                 source(setup, texts, seed),
-                (trained, run, figures) -> measure(setup, texts, trained, run, figures));
+                (trained, run, figures) -> readers(setup).stream()
+                        .filter(reader -> reader.model().equals(row))
+                        .forEach(reader -> measure(reader, setup, texts, trained, run, figures)));
     }
 
     private static BatchSource source(Setup setup, Texts texts, long seed) {
-        int length = trainedLength(setup);
         TrainingMixture mixture = new TrainingMixture(new TrainingMixture.Settings(
-                        texts.train(), LengthCourse.constant(length, rowsOfAStep(setup)), Books.VOCABULARY, 1, 1, seed))
-                .add(0.5, new PasskeySequences(texts.train(), BYTES, List.of(setup.by(1, 2, 4)), 0.3));
+                        texts.train(), course(setup), Books.VOCABULARY, 1, 1, seed))
+                .add(
+                        KEY_SHARE,
+                        new PasskeySequences(
+                                texts.train(), BYTES, setup.by(List.of(1), List.of(2), List.of(2, 4, 8, 8)), 0.3));
         // Shorter sequences hold no two paragraphs.
         return setup.scale() == Scale.FULL
                 ? mixture.add(
-                        0.25,
+                        DOCUMENT_SHARE,
                         new DocumentSequences(
                                 texts.train(), BYTES, texts.squad().forTraining()))
                 : mixture;
     }
 
+    private static String share(double share) {
+        return Math.round(100 * share) + " %";
+    }
+
     private static void measure(
-            Setup setup, Texts texts, TaskTraining trained, PartRun run, TrainedPart.Figures figures) {
-        // Not closed: the network is the training's.
-        Subject subject = new Subject(new TorchLanguageModel(trained.network()), BYTES, 1);
+            Reader reader,
+            Setup setup,
+            Texts texts,
+            TaskTraining trained,
+            PartRun run,
+            TrainedPart.Figures figures) {
+        try (LanguageNetwork network = LanguageNetwork.copy(
+                trained.network(), reader.config().apply(trained.network().config()))) {
+            measure(reader, network, setup, texts, run, figures);
+        }
+    }
+
+    private static void measure(
+            Reader reader,
+            LanguageNetwork network,
+            Setup setup,
+            Texts texts,
+            PartRun run,
+            TrainedPart.Figures figures) {
+        // Not closed: that would close the network.
+        Subject subject = new Subject(new TorchLanguageModel(network), BYTES, 1);
         List<Window> windows = testWindows(setup, texts.test());
         for (int length : textLengths(setup)) {
             run.progress(1, "perplexity at " + length);
             add(
                     figures,
-                    setting("context", length),
+                    reader.setting("context", length),
                     PERPLEXITY,
                     () -> new Perplexity(subject)
                             .measure(List.of(length), SCORED, windows, done -> run.pauseIfTimeIsUp())
@@ -202,7 +291,7 @@ final class MemMambaTablesExperiment implements Experiment {
             run.progress(1, "keys at " + length);
             add(
                     figures,
-                    setting("tokens", length),
+                    reader.setting("tokens", length),
                     KEYS,
                     () -> right(new Passkey(subject)
                             .measure(
@@ -216,7 +305,7 @@ final class MemMambaTablesExperiment implements Experiment {
             run.progress(1, count + " documents");
             add(
                     figures,
-                    setting("documents", count),
+                    reader.setting("documents", count),
                     DOCUMENTS,
                     () -> right(retrieval.measure(
                             new DocumentRetrieval.Grid(List.of(count), DEPTHS, trials(setup), TEST_SEED),
@@ -254,18 +343,14 @@ final class MemMambaTablesExperiment implements Experiment {
                 .orElse(Double.NaN);
     }
 
-    private static String setting(String unit, int size) {
-        return unit + " " + size;
-    }
-
     @Override
     public Findings findings(Results results, Setup setup) {
         String trained = String.format(
                 Locale.ROOT,
-                "Every model learnt from %,d steps of %,d bytes in sequences of %,d. Mean over seeds, with Student's 95 %%"
+                "Every model learnt from %,d steps of %,d bytes in sequences of at most %,d. Mean over seeds, with Student's 95 %%"
                         + " interval where there are several.",
                 steps(setup),
-                rowsOfAStep(setup) * trainedLength(setup),
+                bytesOfAStep(setup),
                 trainedLength(setup));
         List<ResultTable> tables = List.of(
                 table(
@@ -307,13 +392,14 @@ final class MemMambaTablesExperiment implements Experiment {
         List<String> heads = new ArrayList<>(List.of("model", "parameters", "seeds"));
         columns.sizes().forEach(size -> heads.add(String.format(Locale.ROOT, "%,d", size)));
         List<List<String>> rows = new ArrayList<>();
-        for (ModelRow row : rows(setup)) {
+        for (Reader reader : readers(setup)) {
+            String model = reader.model().name();
             List<String> cells = new ArrayList<>(List.of(
-                    row.name(),
-                    ResultTable.count(results.parameters(row.name())),
-                    String.valueOf(results.seeds(row.name()))));
+                    reader.name(),
+                    ResultTable.count(results.parameters(model)),
+                    String.valueOf(results.seeds(model))));
             for (int size : columns.sizes()) {
-                var estimate = results.estimate(row.name(), setting(columns.unit(), size), columns.metric());
+                var estimate = results.estimate(model, reader.setting(columns.unit(), size), columns.metric());
                 cells.add(
                         columns.metric().equals(PERPLEXITY)
                                 ? ResultTable.cell(estimate, 3)
@@ -326,14 +412,14 @@ final class MemMambaTablesExperiment implements Experiment {
 
     private static LineChart chart(String file, String title, Results results, Setup setup, Columns columns) {
         List<LineChart.Series> series = new ArrayList<>();
-        for (ModelRow row : rows(setup)) {
+        for (Reader reader : readers(setup)) {
             List<LineChart.Point> points = new ArrayList<>();
             for (int size : columns.sizes()) {
-                results.estimate(row.name(), setting(columns.unit(), size), columns.metric())
+                results.estimate(reader.model().name(), reader.setting(columns.unit(), size), columns.metric())
                         .ifPresent(found ->
                                 points.add(new LineChart.Point(size, found.value(), found.low(), found.high())));
             }
-            series.add(LineChart.Series.of(row.name(), points));
+            series.add(LineChart.Series.of(reader.name(), points));
         }
         return new LineChart(
                 NAME + "-" + file,

@@ -3,6 +3,7 @@ package org.mamba4j.torch.nn;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.function.Consumer;
@@ -102,6 +103,33 @@ public abstract class LanguageNetwork implements AutoCloseable {
         LanguageNetwork model = of(checkpoint.config(), kernels);
         model.fill(checkpoint);
         return model;
+    }
+
+    /**
+     * A model of another family with copies of the weights that {@code source} has under the same names: a Mamba that reads
+     * as a DeciMamba, a MemMamba without its memory.
+     *
+     * @throws UserError naming a weight that {@code source} does not have in that shape
+     */
+    public static LanguageNetwork copy(LanguageNetwork source, ModelConfig config) {
+        LanguageNetwork copy = of(config, source.kernels());
+        try {
+            for (Parameter parameter : copy.parameters()) {
+                Tensor from = source.weights().get(parameter.name());
+                if (!from.defined() || !Arrays.equals(from.shape(), parameter.tensor().shape())) {
+                    throw new UserError("a " + config.modelType() + " needs \"" + parameter.name() + "\" "
+                            + Tensors.shape(parameter.tensor()) + ", which this "
+                            + source.config().modelType() + " does not have");
+                }
+                NoGrad.run(() -> TensorScope.run(
+                        () -> parameter.tensor().copy_(from.detach().cpu())));
+            }
+            copy.moveToDevice();
+            return copy;
+        } catch (RuntimeException e) {
+            copy.close();
+            throw e;
+        }
     }
 
     /** The configuration that it was made for. */
