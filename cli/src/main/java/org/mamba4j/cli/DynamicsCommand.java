@@ -113,24 +113,29 @@ final class DynamicsCommand implements Runnable {
 
     private static String type(ModelConfig config) {
         return config instanceof ComposedConfig composed
-                ? config.modelType() + ": " + composed.innerLayer() + " in a block of type " + composed.block()
+                ? config.modelType() + ": " + String.join(", ", composed.innerLayers()) + " in a block of type "
+                        + composed.block()
                 : config.modelType();
     }
 
     private static void show(DynamicsReport.Studied studied) {
         System.out.println(studied.name() + ", " + studied.type());
-        Table table = studied.dynamics().selective().isEmpty()
-                ? invariant(studied.dynamics())
-                : selective(studied.dynamics());
-        table.lines().forEach(System.out::println);
+        if (!studied.dynamics().selective().isEmpty()) {
+            selective(studied.dynamics()).lines().forEach(System.out::println);
+        }
+        if (!studied.dynamics().invariant().isEmpty()) {
+            invariant(studied.dynamics()).lines().forEach(System.out::println);
+        }
     }
 
     private static Table selective(Dynamics dynamics) {
         Table table = new Table("rrrrrr");
         table.row("layer", "time scale", "longest tenth", "mean Δ", "half-life", "alignment");
         int most = dynamics.selective().getFirst().valve().size();
-        for (int i = 0; i < dynamics.selective().size(); i++) {
-            Dynamics.Selective layer = dynamics.selective().get(i);
+        for (int i = 0; i < dynamics.layers().size(); i++) {
+            if (!(dynamics.layers().get(i) instanceof Dynamics.Selective layer)) {
+                continue;
+            }
             table.row(
                     Integer.toString(i + 1),
                     DynamicsReport.figure(layer.tokenScales().quantile(0.5)),
@@ -148,8 +153,10 @@ final class DynamicsCommand implements Runnable {
     private static Table invariant(Dynamics dynamics) {
         Table table = new Table("rrrr");
         table.row("layer", "time scale", "longest tenth", "half of the kernel");
-        for (int i = 0; i < dynamics.invariant().size(); i++) {
-            Dynamics.Invariant layer = dynamics.invariant().get(i);
+        for (int i = 0; i < dynamics.layers().size(); i++) {
+            if (!(dynamics.layers().get(i) instanceof Dynamics.Invariant layer)) {
+                continue;
+            }
             table.row(
                     Integer.toString(i + 1),
                     DynamicsReport.figure(layer.tokenScales().quantile(0.5)),

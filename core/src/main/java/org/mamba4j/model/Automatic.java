@@ -1,106 +1,145 @@
 package org.mamba4j.model;
 
 import java.util.List;
+import java.util.function.Function;
+import java.util.function.IntUnaryOperator;
+import java.util.function.UnaryOperator;
 import org.mamba4j.UserError;
 
 /**
  * What {@code auto} and sizes of 0 stand for in a {@link ComposedConfig}, and which values its parts take at all.
  *
+ * <p>Where inner layers differ, a value must be one that some of them takes. It is that of those layers; the others have
+ * their automatic one.
+ *
  * @param block shape of block
- * @param innerLayer the layer in it
+ * @param innerLayers the layers in its blocks, each kind once
  * @param mlp what follows the mixer
  * @param dModel width of the residual stream (d)
  */
-record Automatic(String block, String innerLayer, String mlp, int dModel) {
+record Automatic(String block, List<String> innerLayers, String mlp, int dModel) {
     private static final String AUTO = "auto";
     private static final int MLP_MULTIPLE = 128;
 
-    static String choose(String value, String automatic) {
-        return value.equals(AUTO) ? automatic : value;
+    /** The inverse of what chooses, so that what was automatic follows the parts when these change. */
+    static String again(String value, UnaryOperator<String> choose) {
+        return value.equals(choose.apply(AUTO)) ? AUTO : value;
     }
 
-    static int choose(int value, int automatic) {
-        return value == 0 ? automatic : value;
+    static int again(int value, IntUnaryOperator choose) {
+        return value == choose.applyAsInt(0) ? 0 : value;
     }
 
-    /** The inverse of {@link #choose(String, String)}, so that it follows the parts when these change. */
-    static String again(String value, String automatic) {
-        return value.equals(automatic) ? AUTO : value;
-    }
-
-    static int again(int value, int automatic) {
-        return value == automatic ? 0 : value;
-    }
-
-    String aInit() {
+    /** What an inner layer's A can be at first; the first one is automatic. */
+    private static List<String> inits(String innerLayer) {
         return switch (innerLayer) {
-            case "s4" -> "legs";
-            case "s4d" -> "lin";
-            case "s6" -> "real";
-            default -> AUTO;
+            case "s4" -> List.of("legs");
+            case "s4d" -> List.of("lin", "inv", "legs", "real", "half", "random");
+            case "s6" -> List.of("real", "lin", "inv", "legs", "half", "random");
+            default -> List.of(AUTO);
         };
     }
 
-    String discretisation() {
+    /** How an inner layer can be made discrete; the first one is automatic. */
+    private static List<String> rules(String innerLayer) {
         return switch (innerLayer) {
-            case "s4" -> "bilinear";
-            case "s4d" -> "zoh";
-            case "s6" -> "exponential-euler";
-            default -> AUTO;
+            case "s4" -> List.of("bilinear");
+            case "s4d" -> List.of("zoh", "bilinear");
+            case "s6" -> List.of("exponential-euler");
+            default -> List.of(AUTO);
         };
     }
 
-    int dState() {
+    private static String taken(String given, List<String> all) {
+        return all.contains(given) ? given : all.getFirst();
+    }
+
+    private static int orElse(int given, int automatic) {
+        return given == 0 ? automatic : given;
+    }
+
+    static String aInit(String innerLayer, String given) {
+        return taken(given, inits(innerLayer));
+    }
+
+    static String discretisation(String innerLayer, String given) {
+        return taken(given, rules(innerLayer));
+    }
+
+    static int dState(String innerLayer, int given) {
         return switch (innerLayer) {
-            case "s6" -> 16;
             case "hyena" -> 0;
-            default -> 64;
+            case "s6" -> orElse(given, 16);
+            default -> orElse(given, 64);
         };
     }
 
-    int dConv() {
+    static int dConv(String block, String innerLayer, int given) {
         return switch (block) {
-            case "mamba" -> 4;
-            case "h3" -> innerLayer.equals("hyena") ? 3 : 64;
+            case "mamba" -> orElse(given, 4);
+            case "h3" -> orElse(given, innerLayer.equals("hyena") ? 3 : 64);
             default -> 0;
         };
     }
 
-    int expand() {
-        return block.equals("mamba") ? 2 : 1;
+    static boolean isComplex(String innerLayer, String aInit) {
+        return switch (innerLayer) {
+            case "s4" -> true;
+            case "s4d", "s6" -> List.of("lin", "inv", "legs").contains(aInit);
+            default -> false;
+        };
     }
 
-    int dtRank() {
-        return Math.ceilDiv(dModel, 16);
+    /** What holds in all layers, or else what was given. */
+    private <T> T common(T given, Function<String, T> ofLayer) {
+        List<T> all = innerLayers.stream().map(ofLayer).distinct().toList();
+        return all.size() == 1 ? all.getFirst() : given;
     }
 
-    int dMlp() {
-        return mlp.equals("none") ? 0 : Math.ceilDiv(Math.ceilDiv(8 * dModel, 3), MLP_MULTIPLE) * MLP_MULTIPLE;
+    String aInit(String given) {
+        return common(given, layer -> aInit(layer, given));
     }
 
-    /** @throws UserError if one of these values is none that the parts take */
+    String discretisation(String given) {
+        return common(given, layer -> discretisation(layer, given));
+    }
+
+    int dState(int given) {
+        return common(given, layer -> dState(layer, given));
+    }
+
+    int dConv(int given) {
+        return common(given, layer -> dConv(block, layer, given));
+    }
+
+    int expand(int given) {
+        return orElse(given, block.equals("mamba") ? 2 : 1);
+    }
+
+    int dtRank(int given) {
+        return orElse(given, Math.ceilDiv(dModel, 16));
+    }
+
+    int dMlp(int given) {
+        return mlp.equals("none")
+                ? given
+                : orElse(given, Math.ceilDiv(Math.ceilDiv(8 * dModel, 3), MLP_MULTIPLE) * MLP_MULTIPLE);
+    }
+
+    /**
+     * Of values as they are given.
+     *
+     * @throws UserError if one of them is none that the parts take
+     */
     void check(String aInit, String discretisation, String selective, int dState, int dConv, int expand, int dMlp) {
-        require(
-                "a_init",
-                aInit,
-                "inner_layer " + innerLayer,
-                switch (innerLayer) {
-                    case "s4d", "s6" -> List.of("lin", "inv", "legs", "real", "half", "random");
-                    default -> List.of(aInit());
-                });
-        require(
-                "discretisation",
-                discretisation,
-                "inner_layer " + innerLayer,
-                switch (innerLayer) {
-                    case "s4d" -> List.of("zoh", "bilinear");
-                    default -> List.of(discretisation());
-                });
-        if (!innerLayer.equals("s6")) {
-            require("selective", selective, "inner_layer " + innerLayer, List.of("all"));
+        String layers = "inner_layer " + String.join(", ", innerLayers);
+        require("a_init", aInit, layers, all(Automatic::inits));
+        require("discretisation", discretisation, layers, all(Automatic::rules));
+        if (!innerLayers.contains("s6")) {
+            require("selective", selective, layers, List.of("all"));
         }
-        if (innerLayer.equals("hyena")) {
-            require("state_size", dState, "inner_layer hyena", 0);
+        if (innerLayers.equals(List.of("hyena"))) {
+            require("state_size", dState, layers, 0);
         }
         if (block.equals("plain")) {
             require("conv_kernel", dConv, "block plain", 0);
@@ -111,17 +150,32 @@ record Automatic(String block, String innerLayer, String mlp, int dModel) {
         if (mlp.equals("none")) {
             require("intermediate_size", dMlp, "mlp none", 0);
         }
+        innerLayers.forEach(layer -> checkPairs(layer, aInit(layer, aInit), dState(layer, dState)));
+    }
+
+    private List<String> all(Function<String, List<String>> ofLayer) {
+        return innerLayers.stream()
+                .flatMap(layer -> ofLayer.apply(layer).stream())
+                .distinct()
+                .toList();
+    }
+
+    private static void checkPairs(String innerLayer, String aInit, int dState) {
+        if (isComplex(innerLayer, aInit) && dState % 2 != 0) {
+            throw new UserError("\"state_size\" is " + dState + ", but must be even: " + innerLayer + " with a_init "
+                    + aInit + " remembers pairs of real and imaginary part");
+        }
     }
 
     private static void require(String key, String value, String part, List<String> taken) {
-        if (!taken.contains(value)) {
+        if (!value.equals(AUTO) && !taken.contains(value)) {
             throw new UserError("\"" + key + "\" is " + value + ", but with " + part + " only "
                     + String.join(", ", taken) + " can be computed");
         }
     }
 
     private static void require(String key, int value, String part, int only) {
-        if (value != only) {
+        if (value != 0 && value != only) {
             throw new UserError("\"" + key + "\" is " + value + ", but with " + part + " must be left out");
         }
     }

@@ -1,7 +1,9 @@
 package org.mamba4j.model;
 
 import java.util.List;
+import java.util.Objects;
 import org.mamba4j.UserError;
+import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonObject;
 import org.mamba4j.json.JsonString;
@@ -14,6 +16,10 @@ import org.mamba4j.json.JsonValue;
  *
  * <p>What each component means, its default and its bounds stand in its {@link ConfigField}; {@code auto}, or 0 in place of a
  * size, is what fits the parts, see {@link Automatic}. A value that would change nothing for these parts is refused.
+ *
+ * <p>Blocks may have different inner layers: then {@code inner_layer} is a list of one for each, and {@code a_init},
+ * {@code discretisation}, {@code selective} and {@code state_size} are those of the layers that take the value; the others have
+ * what is automatic. {@link #layer} says what holds in a layer; the components have what was given where layers differ.
  *
  * <p>With block mamba, inner layer s6 and everything selective this is a {@link MambaConfig}'s model, under the same names.
  *
@@ -46,8 +52,8 @@ public record ComposedConfig(
                 otherwise = "s6",
                 oneOf = {"s4", "s4d", "hyena", "s6"},
                 help = "what moves information along the sequence: s4 (HiPPO, diagonal plus low rank), s4d (diagonal),"
-                        + " hyena (long convolution), s6 (selective scan)")
-        String innerLayer,
+                        + " hyena (long convolution), s6 (selective scan); a list of them has one for each block")
+        List<String> innerLayers,
 
         @ConfigField(
                 key = "a_init",
@@ -221,7 +227,7 @@ public record ComposedConfig(
                 dModel,
                 nLayer,
                 block,
-                innerLayer,
+                innerLayers,
                 aInit,
                 discretisation,
                 selective,
@@ -241,19 +247,21 @@ public record ComposedConfig(
                 bosTokenId,
                 eosTokenId,
                 padTokenId);
-        Automatic automatic = new Automatic(block, innerLayer, mlp, dModel);
-        aInit = Automatic.choose(aInit, automatic.aInit());
-        discretisation = Automatic.choose(discretisation, automatic.discretisation());
-        dState = Automatic.choose(dState, automatic.dState());
-        dConv = Automatic.choose(dConv, automatic.dConv());
-        expand = Automatic.choose(expand, automatic.expand());
-        dtRank = Automatic.choose(dtRank, automatic.dtRank());
-        dMlp = Automatic.choose(dMlp, automatic.dMlp());
-        automatic.check(aInit, discretisation, selective, dState, dConv, expand, dMlp);
-        if (isComplex(innerLayer, aInit) && dState % 2 != 0) {
-            throw new UserError("\"state_size\" is " + dState + ", but must be even: " + innerLayer + " with a_init "
-                    + aInit + " remembers pairs of real and imaginary part");
+        if (innerLayers.size() != 1 && innerLayers.size() != nLayer) {
+            throw new UserError("\"inner_layer\" lists " + innerLayers.size() + " layers, but must list "
+                    + "\"num_hidden_layers\", " + nLayer + ", or name one for all");
         }
+        List<String> kinds = innerLayers.stream().distinct().toList();
+        innerLayers = kinds.size() == 1 ? kinds : List.copyOf(innerLayers);
+        Automatic automatic = new Automatic(block, kinds, mlp, dModel);
+        automatic.check(aInit, discretisation, selective, dState, dConv, expand, dMlp);
+        aInit = automatic.aInit(aInit);
+        discretisation = automatic.discretisation(discretisation);
+        dState = automatic.dState(dState);
+        dConv = automatic.dConv(dConv);
+        expand = automatic.expand(expand);
+        dtRank = automatic.dtRank(dtRank);
+        dMlp = automatic.dMlp(dMlp);
         if (dtMin > dtMax) {
             throw new UserError("\"time_step_min\" is " + dtMin + ", but must be at most \"time_step_max\", " + dtMax);
         }
@@ -267,61 +275,42 @@ public record ComposedConfig(
     /** Starts from this configuration; what was automatic stays so. */
     public Builder toBuilder() {
         Builder builder = new Builder(SCHEMA.values(this));
-        Automatic automatic = new Automatic(block, innerLayer, mlp, dModel);
-        return builder.aInit(Automatic.again(aInit, automatic.aInit()))
-                .discretisation(Automatic.again(discretisation, automatic.discretisation()))
-                .dState(Automatic.again(dState, automatic.dState()))
-                .dConv(Automatic.again(dConv, automatic.dConv()))
-                .expand(Automatic.again(expand, automatic.expand()))
-                .dtRank(Automatic.again(dtRank, automatic.dtRank()))
-                .dMlp(Automatic.again(dMlp, automatic.dMlp()));
+        Automatic automatic =
+                new Automatic(block, innerLayers.stream().distinct().toList(), mlp, dModel);
+        return builder.aInit(Automatic.again(aInit, automatic::aInit))
+                .discretisation(Automatic.again(discretisation, automatic::discretisation))
+                .dState(Automatic.again(dState, automatic::dState))
+                .dConv(Automatic.again(dConv, automatic::dConv))
+                .expand(Automatic.again(expand, automatic::expand))
+                .dtRank(Automatic.again(dtRank, automatic::dtRank))
+                .dMlp(Automatic.again(dMlp, automatic::dMlp));
     }
 
-    private static boolean isComplex(String innerLayer, String aInit) {
-        return switch (innerLayer) {
-            case "s4" -> true;
-            case "s4d", "s6" -> List.of("lin", "inv", "legs").contains(aInit);
-            default -> false;
-        };
+    /**
+     * What a layer is made of.
+     *
+     * @param index from 0
+     */
+    public LayerParts layer(int index) {
+        Objects.checkIndex(index, nLayer);
+        String inner = innerLayers.get(isHybrid() ? index : 0);
+        return new LayerParts(
+                this,
+                inner,
+                Automatic.aInit(inner, aInit),
+                Automatic.discretisation(inner, discretisation),
+                Automatic.dState(inner, dState),
+                Automatic.dConv(block, inner, dConv));
     }
 
-    /** Whether the inner layer's state is made of complex numbers. */
-    public boolean isComplex() {
-        return isComplex(innerLayer, aInit);
-    }
-
-    /** What the recurrence remembers per channel, complex numbers counting once: N, or N / 2 where they are complex. */
-    public int modes() {
-        return isComplex() ? dState / 2 : dState;
+    /** Whether blocks have different inner layers. */
+    public boolean isHybrid() {
+        return innerLayers.size() > 1;
     }
 
     /** Channels of the inner layer (D). */
     public int dInner() {
         return expand * dModel;
-    }
-
-    /** Whether the short convolution of an h3 block runs over q, k and v, and not over k alone. */
-    public boolean filtersAll() {
-        return block.equals("h3") && innerLayer.equals("hyena");
-    }
-
-    /** Whether the time steps are computed from the token itself. */
-    public boolean isDeltaSelective() {
-        return isSelective("delta");
-    }
-
-    /** Whether B is computed from the token itself. */
-    public boolean isBSelective() {
-        return isSelective("b");
-    }
-
-    /** Whether C is computed from the token itself. */
-    public boolean isCSelective() {
-        return isSelective("c");
-    }
-
-    private boolean isSelective(String part) {
-        return selective.equals("all") || List.of(selective.split("-")).contains(part);
     }
 
     @Override
@@ -372,8 +361,19 @@ public record ComposedConfig(
         ConfigJson.only(json, "model_type", new JsonString(MODEL_TYPE));
         ConfigJson.checkArchitectures(json, "ComposedForCausalLM");
         ComposedConfig config = ConfigJson.make(ConfigJson.values(SCHEMA, json)::make, source);
+        checkList(json, config.nLayer());
         ConfigJson.refuseUnknown(json, "");
         return config;
+    }
+
+    /** A list of one is one for all in a record, which does not know how it was written. */
+    private static void checkList(JsonFields json, int layers) {
+        String key = "inner_layer";
+        if (json.has(key)
+                && json.value(key) instanceof JsonArray list
+                && list.values().size() != layers) {
+            throw json.error(key, "must list \"num_hidden_layers\", " + layers + ", or name one for all");
+        }
     }
 
     /** Collects the components by name; see {@link ComposedConfig} for what they mean. */
@@ -405,8 +405,14 @@ public record ComposedConfig(
             return set("block", block);
         }
 
+        /** The same in all blocks. */
         public Builder innerLayer(String innerLayer) {
-            return set("innerLayer", innerLayer);
+            return innerLayers(List.of(innerLayer));
+        }
+
+        /** One for each block. */
+        public Builder innerLayers(List<String> innerLayers) {
+            return set("innerLayers", innerLayers);
         }
 
         public Builder aInit(String aInit) {

@@ -15,7 +15,7 @@ record ComposedTensors(ComposedConfig config) {
         for (int i = 0; i < config.nLayer(); i++) {
             String layer = "backbone.layers." + i + ".";
             all.add(TensorSpec.of(layer + "norm.weight", config.dModel()));
-            addMixer(layer + "mixer.", all);
+            addMixer(config.layer(i), layer + "mixer.", all);
             if (config.mlp().equals("gated")) {
                 addGatedMlp(layer, all);
             }
@@ -31,45 +31,45 @@ record ComposedTensors(ComposedConfig config) {
         List<TensorSpec> all = new ArrayList<>();
         for (int i = 0; i < config.nLayer(); i++) {
             String layer = "layers." + i + ".";
-            addBlockState(layer, all);
-            addInnerState(layer, tokens, all);
+            addBlockState(config.layer(i), layer, all);
+            addInnerState(config.layer(i), layer, tokens, all);
         }
         all.add(TensorSpec.of("last_hidden", config.dModel()));
         return List.copyOf(all);
     }
 
-    private void addMixer(String mixer, List<TensorSpec> all) {
+    private void addMixer(LayerParts parts, String mixer, List<TensorSpec> all) {
         long d = config.dModel();
         long inner = config.dInner();
         switch (config.block()) {
             case "plain" -> {
-                addInner(mixer, all);
+                addInner(parts, mixer, all);
                 all.add(TensorSpec.of(mixer + "out_proj.weight", 2 * d, inner));
                 all.add(TensorSpec.of(mixer + "out_proj.bias", 2 * d));
             }
             case "mamba" -> {
                 all.add(TensorSpec.of(mixer + "in_proj.weight", 2 * inner, d));
-                all.add(TensorSpec.of(mixer + "conv1d.weight", inner, 1, config.dConv()));
+                all.add(TensorSpec.of(mixer + "conv1d.weight", inner, 1, parts.dConv()));
                 all.add(TensorSpec.of(mixer + "conv1d.bias", inner));
-                addInner(mixer, all);
+                addInner(parts, mixer, all);
                 all.add(TensorSpec.of(mixer + "out_proj.weight", d, inner));
             }
-            default -> addH3(mixer, all);
+            default -> addH3(parts, mixer, all);
         }
     }
 
-    private void addH3(String mixer, List<TensorSpec> all) {
+    private void addH3(LayerParts parts, String mixer, List<TensorSpec> all) {
         long d = config.dModel();
         all.add(TensorSpec.of(mixer + "in_proj.weight", 3 * d, d));
         all.add(TensorSpec.of(mixer + "in_proj.bias", 3 * d));
-        if (config.filtersAll()) {
-            all.add(TensorSpec.of(mixer + "conv1d.weight", 3 * d, 1, config.dConv()));
+        if (parts.filtersAll()) {
+            all.add(TensorSpec.of(mixer + "conv1d.weight", 3 * d, 1, parts.dConv()));
             all.add(TensorSpec.of(mixer + "conv1d.bias", 3 * d));
         } else {
-            all.add(TensorSpec.of(mixer + "shift.weight", d, config.dConv()));
+            all.add(TensorSpec.of(mixer + "shift.weight", d, parts.dConv()));
             all.add(TensorSpec.of(mixer + "shift.skip", d));
         }
-        addInner(mixer, all);
+        addInner(parts, mixer, all);
         all.add(TensorSpec.of(mixer + "out_proj.weight", d, d));
         all.add(TensorSpec.of(mixer + "out_proj.bias", d));
     }
@@ -86,53 +86,53 @@ record ComposedTensors(ComposedConfig config) {
         all.add(TensorSpec.of(filter + "skip", config.dInner()));
     }
 
-    private void addInner(String mixer, List<TensorSpec> all) {
-        switch (config.innerLayer()) {
-            case "s6" -> addS6(mixer, all);
-            case "s4", "s4d" -> addLinear(mixer + "ssm.", all);
+    private void addInner(LayerParts parts, String mixer, List<TensorSpec> all) {
+        switch (parts.innerLayer()) {
+            case "s6" -> addS6(parts, mixer, all);
+            case "s4", "s4d" -> addLinear(parts, mixer + "ssm.", all);
             default -> addHyena(mixer + "filter.", all);
         }
     }
 
-    private void addS6(String mixer, List<TensorSpec> all) {
+    private void addS6(LayerParts parts, String mixer, List<TensorSpec> all) {
         long inner = config.dInner();
-        long states = config.dState();
-        long rows = (config.isDeltaSelective() ? config.dtRank() : 0)
-                + (config.isBSelective() ? states : 0)
-                + (config.isCSelective() ? states : 0);
+        long states = parts.dState();
+        long rows = (parts.isDeltaSelective() ? config.dtRank() : 0)
+                + (parts.isBSelective() ? states : 0)
+                + (parts.isCSelective() ? states : 0);
         if (rows > 0) {
             all.add(TensorSpec.of(mixer + "x_proj.weight", rows, inner));
         }
-        if (config.isDeltaSelective()) {
+        if (parts.isDeltaSelective()) {
             all.add(TensorSpec.of(mixer + "dt_proj.weight", inner, config.dtRank()));
         }
         all.add(TensorSpec.of(mixer + "dt_proj.bias", inner));
-        all.add(TensorSpec.of(mixer + "A_log", inner, config.modes()));
-        if (config.isComplex()) {
-            all.add(TensorSpec.of(mixer + "A_imag", inner, config.modes()));
+        all.add(TensorSpec.of(mixer + "A_log", inner, parts.modes()));
+        if (parts.isComplex()) {
+            all.add(TensorSpec.of(mixer + "A_imag", inner, parts.modes()));
         }
-        if (!config.isBSelective()) {
+        if (!parts.isBSelective()) {
             all.add(TensorSpec.of(mixer + "B", inner, states));
         }
-        if (!config.isCSelective()) {
+        if (!parts.isCSelective()) {
             all.add(TensorSpec.of(mixer + "C", inner, states));
         }
         all.add(TensorSpec.of(mixer + "D", inner));
     }
 
     /** B, C and P have real and imaginary parts in turn where they are complex; S4D's B is 1, and it has no P. */
-    private void addLinear(String ssm, List<TensorSpec> all) {
+    private void addLinear(LayerParts parts, String ssm, List<TensorSpec> all) {
         long inner = config.dInner();
         all.add(TensorSpec.of(ssm + "log_dt", inner));
-        all.add(TensorSpec.of(ssm + "A_log", inner, config.modes()));
-        if (config.isComplex()) {
-            all.add(TensorSpec.of(ssm + "A_imag", inner, config.modes()));
+        all.add(TensorSpec.of(ssm + "A_log", inner, parts.modes()));
+        if (parts.isComplex()) {
+            all.add(TensorSpec.of(ssm + "A_imag", inner, parts.modes()));
         }
-        if (config.innerLayer().equals("s4")) {
-            all.add(TensorSpec.of(ssm + "P", inner, config.dState()));
-            all.add(TensorSpec.of(ssm + "B", inner, config.dState()));
+        if (parts.innerLayer().equals("s4")) {
+            all.add(TensorSpec.of(ssm + "P", inner, parts.dState()));
+            all.add(TensorSpec.of(ssm + "B", inner, parts.dState()));
         }
-        all.add(TensorSpec.of(ssm + "C", inner, config.dState()));
+        all.add(TensorSpec.of(ssm + "C", inner, parts.dState()));
         all.add(TensorSpec.of(ssm + "D", inner));
     }
 
@@ -142,18 +142,18 @@ record ComposedTensors(ComposedConfig config) {
         all.add(TensorSpec.of(layer + "mlp.fc2.weight", config.dModel(), config.dMlp()));
     }
 
-    private void addBlockState(String layer, List<TensorSpec> all) {
+    private void addBlockState(LayerParts parts, String layer, List<TensorSpec> all) {
         if (!config.block().equals("plain")) {
-            long filtered = config.filtersAll() ? 3L * config.dModel() : config.dInner();
-            all.add(TensorSpec.of(layer + "conv", filtered, config.dConv() - 1));
+            long filtered = parts.filtersAll() ? 3L * config.dModel() : config.dInner();
+            all.add(TensorSpec.of(layer + "conv", filtered, parts.dConv() - 1));
         }
     }
 
     /** @param tokens read before: a long convolution needs its inputs at all of them */
-    private void addInnerState(String layer, long tokens, List<TensorSpec> all) {
+    private void addInnerState(LayerParts parts, String layer, long tokens, List<TensorSpec> all) {
         all.add(
-                config.innerLayer().equals("hyena")
+                parts.innerLayer().equals("hyena")
                         ? TensorSpec.of(layer + "inputs", 1, tokens, config.dInner())
-                        : TensorSpec.of(layer + "ssm", config.dInner(), config.dState()));
+                        : TensorSpec.of(layer + "ssm", config.dInner(), parts.dState()));
     }
 }

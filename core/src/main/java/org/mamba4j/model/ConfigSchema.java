@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
+import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonBoolean;
 import org.mamba4j.json.JsonFields;
 import org.mamba4j.json.JsonNumber;
@@ -19,7 +20,7 @@ import org.mamba4j.json.JsonValue;
 
 /**
  * The fields of a configuration record as their {@link ConfigField} annotations define them: defaults, bounds, reading
- * and writing. Components are int, double, boolean or String.
+ * and writing. Components are int, double, boolean, String or a list of String.
  *
  * @param <R> the record
  */
@@ -32,7 +33,7 @@ public final class ConfigSchema<R extends Record> {
      * One field.
      *
      * @param component its name in Java
-     * @param type int, double, boolean or String
+     * @param type int, double, boolean, String, or List of String: one text stands for a list of it alone
      * @param definition what the record says about it
      */
     public record Field(String component, Class<?> type, ConfigField definition) {
@@ -55,6 +56,9 @@ public final class ConfigSchema<R extends Record> {
             if (type == double.class) {
                 return Double.valueOf(text);
             }
+            if (type == List.class) {
+                return List.of(text);
+            }
             return type == boolean.class ? (Object) Boolean.valueOf(text) : text;
         }
 
@@ -66,7 +70,11 @@ public final class ConfigSchema<R extends Record> {
             if (type == double.class) {
                 return "a number from " + definition.min() + " to " + definition.max();
             }
-            return type == boolean.class ? "true or false" : "one of " + String.join(", ", definition.oneOf());
+            String oneOf = "one of " + String.join(", ", definition.oneOf());
+            if (type == List.class) {
+                return oneOf + ", or a list of them";
+            }
+            return type == boolean.class ? "true or false" : oneOf;
         }
 
         boolean accepts(Object value) {
@@ -74,6 +82,8 @@ public final class ConfigSchema<R extends Record> {
                 case Integer i -> i >= definition.min() && i <= definition.max();
                 case Double d -> d >= definition.min() && d <= definition.max();
                 case String s -> Arrays.asList(definition.oneOf()).contains(s);
+                case List<?> list ->
+                    !list.isEmpty() && Arrays.asList(definition.oneOf()).containsAll(list);
                 default -> value instanceof Boolean;
             };
         }
@@ -85,6 +95,8 @@ public final class ConfigSchema<R extends Record> {
                 value = (int) json.integer(key, (long) definition.min(), (long) definition.max());
             } else if (type == double.class) {
                 value = json.decimal(key);
+            } else if (type == List.class) {
+                value = texts(json.value(key));
             } else {
                 value = type == boolean.class ? (Object) json.bool(key) : json.string(key);
             }
@@ -92,6 +104,14 @@ public final class ConfigSchema<R extends Record> {
                 throw json.error(key, "must be " + expectation());
             }
             return value;
+        }
+
+        /** The texts of a list, or of one alone; empty where there is anything else. */
+        private static List<String> texts(JsonValue value) {
+            List<JsonValue> values = value instanceof JsonArray array ? array.values() : List.of(value);
+            return values.stream().allMatch(JsonString.class::isInstance)
+                    ? values.stream().map(text -> ((JsonString) text).value()).toList()
+                    : List.of();
         }
     }
 
@@ -165,6 +185,10 @@ public final class ConfigSchema<R extends Record> {
             case Integer i -> JsonNumber.of(i.longValue());
             case Double d -> JsonNumber.of(d);
             case Boolean b -> JsonBoolean.of(b);
+            case List<?> list ->
+                list.size() == 1
+                        ? json(list.getFirst())
+                        : new JsonArray(list.stream().map(ConfigSchema::json).toList());
             default -> new JsonString(value.toString());
         };
     }

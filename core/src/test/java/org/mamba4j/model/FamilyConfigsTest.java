@@ -73,20 +73,91 @@ class FamilyConfigsTest {
         assertThat(mamba.dState()).isEqualTo(16);
         assertThat(mamba.dtRank()).isEqualTo(4);
         assertThat(mamba.aInit()).isEqualTo("real");
-        assertThat(mamba.isComplex()).isFalse();
+        assertThat(mamba.layer(0).isComplex()).isFalse();
         ComposedConfig s4d =
                 mamba.toBuilder().block("plain").innerLayer("s4d").mlp("gated").build();
         assertThat(s4d.expand()).isEqualTo(1);
         assertThat(s4d.dConv()).isZero();
         assertThat(s4d.dState()).isEqualTo(64);
-        assertThat(s4d.modes()).isEqualTo(32);
+        assertThat(s4d.layer(1).modes()).isEqualTo(32);
         assertThat(s4d.discretisation()).isEqualTo("zoh");
         assertThat(s4d.dMlp()).isEqualTo(256);
-        assertThat(mamba.toBuilder().aInit("lin").build().isComplex()).isTrue();
-        ComposedConfig some = mamba.toBuilder().selective("delta-c").build();
+        assertThat(mamba.toBuilder().aInit("lin").build().layer(0).isComplex()).isTrue();
+        LayerParts some = mamba.toBuilder().selective("delta-c").build().layer(0);
         assertThat(some.isDeltaSelective()).isTrue();
         assertThat(some.isBSelective()).isFalse();
         assertThat(some.isCSelective()).isTrue();
+    }
+
+    private static ComposedConfig hybrid(String rest) {
+        return (ComposedConfig) read(COMPOSED.replace("layers\":2", "layers\":3") + rest + "}");
+    }
+
+    @Test
+    void layersOfAHybridTakeWhatFitsThem() {
+        ComposedConfig automatic = hybrid(",\"inner_layer\":[\"s4d\",\"s6\",\"s4\"]");
+        assertThat(automatic.isHybrid()).isTrue();
+        assertThat(automatic.layer(0)).isEqualTo(new LayerParts(automatic, "s4d", "lin", "zoh", 64, 4));
+        assertThat(automatic.layer(1)).isEqualTo(new LayerParts(automatic, "s6", "real", "exponential-euler", 16, 4));
+        assertThat(automatic.layer(2)).isEqualTo(new LayerParts(automatic, "s4", "legs", "bilinear", 64, 4));
+        assertThat(shapes(automatic))
+                .contains(
+                        "backbone.layers.0.mixer.ssm.A_imag 128 32",
+                        "backbone.layers.0.mixer.ssm.C 128 64",
+                        "backbone.layers.1.mixer.A_log 128 16",
+                        "backbone.layers.1.mixer.x_proj.weight 36 128",
+                        "backbone.layers.2.mixer.ssm.P 128 64")
+                .doesNotContain("backbone.layers.1.mixer.A_imag 128 16");
+        assertThat(automatic.stateTensors().stream().map(FamilyConfigsTest::shape))
+                .containsExactly(
+                        "layers.0.conv 128 3",
+                        "layers.0.ssm 128 64",
+                        "layers.1.conv 128 3",
+                        "layers.1.ssm 128 16",
+                        "layers.2.conv 128 3",
+                        "layers.2.ssm 128 64",
+                        "last_hidden 64");
+        ComposedConfig complex = hybrid(",\"inner_layer\":[\"s6\",\"s4\",\"s4d\"],\"a_init\":\"inv\",\"state_size\":8");
+        assertThat(complex.layer(0)).isEqualTo(new LayerParts(complex, "s6", "inv", "exponential-euler", 8, 4));
+        assertThat(complex.layer(1).aInit()).isEqualTo("legs");
+        assertThat(shapes(complex)).contains("backbone.layers.0.mixer.A_imag 128 4");
+        ComposedConfig longest = hybrid(",\"block\":\"h3\",\"inner_layer\":[\"hyena\",\"s6\",\"hyena\"]");
+        assertThat(longest.stateTensors(7).stream().map(FamilyConfigsTest::shape))
+                .containsExactly(
+                        "layers.0.conv 192 2",
+                        "layers.0.inputs 1 7 64",
+                        "layers.1.conv 64 63",
+                        "layers.1.ssm 64 16",
+                        "layers.2.conv 192 2",
+                        "layers.2.inputs 1 7 64",
+                        "last_hidden 64");
+        assertThat(longest.layer(0).isDeltaSelective()).isFalse();
+    }
+
+    private static String shape(TensorSpec spec) {
+        return spec.name() + " "
+                + spec.shape().toString().replaceAll("[^0-9]+", " ").strip();
+    }
+
+    private static List<String> shapes(ModelConfig config) {
+        return config.parameters().stream().map(FamilyConfigsTest::shape).toList();
+    }
+
+    @Test
+    void aHybridOfOneKindIsNone() {
+        ComposedConfig listed = hybrid(",\"inner_layer\":[\"s4d\",\"s4d\",\"s4d\"]");
+        assertThat(listed).isEqualTo(hybrid(",\"inner_layer\":\"s4d\""));
+        assertThat(JsonText.compact(listed.toJson())).contains("\"inner_layer\":\"s4d\",\"a_init\":\"lin\"");
+        ComposedConfig hybrid = hybrid(",\"inner_layer\":[\"s4d\",\"s6\",\"s4d\"]");
+        assertThat(JsonText.compact(hybrid.toJson()))
+                .contains("\"inner_layer\":[\"s4d\",\"s6\",\"s4d\"],\"a_init\":\"auto\"", "\"state_size\":0");
+        assertThat(hybrid.toBuilder().build()).isEqualTo(hybrid);
+        assertThat(hybrid.withVocabSize(9).layer(1).innerLayer()).isEqualTo("s6");
+        assertThat(hybrid.toBuilder().innerLayer("s6").build()).isEqualTo(hybrid(""));
+        assertThatThrownBy(() -> hybrid.toBuilder().nLayer(4).build())
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("\"inner_layer\" lists 3 layers, but must list \"num_hidden_layers\", 4");
+        assertThatThrownBy(() -> hybrid.layer(3)).isInstanceOf(IndexOutOfBoundsException.class);
     }
 
     @Test
@@ -130,6 +201,8 @@ class FamilyConfigsTest {
                 read(COMPOSED + ",\"block\":\"plain\",\"inner_layer\":\"s4d\",\"discretisation\":\"bilinear\","
                         + "\"tie_word_embeddings\":false}"),
                 read(COMPOSED + ",\"block\":\"h3\",\"inner_layer\":\"s4d\",\"mlp\":\"gated\"}"),
+                read(COMPOSED + ",\"block\":\"h3\",\"inner_layer\":[\"s6\",\"hyena\"],\"selective\":\"b\"}"),
+                read(COMPOSED + ",\"inner_layer\":[\"s6\",\"s4d\"],\"a_init\":\"real\",\"state_size\":5}"),
                 read(COMPOSED + ",\"block\":\"h3\",\"inner_layer\":\"hyena\",\"kernel_length\":256}"));
         for (ModelConfig config : all) {
             assertThat(read(JsonText.compact(config.toJson()))).isEqualTo(config);
@@ -200,6 +273,16 @@ class FamilyConfigsTest {
             COMPOSED | "inner_layer":"s4d","selective":"b" | with inner_layer s4d only all can be computed
             COMPOSED | "inner_layer":"s4","a_init":"real" | with inner_layer s4 only legs can be computed
             COMPOSED | "a_init":"lin","state_size":7 | must be even
+            COMPOSED | "inner_layer":["s6","s4d"],"state_size":7 | must be even: s4d with a_init lin
+            COMPOSED | "inner_layer":["s4","s6","s4"] | "inner_layer" lists 3 layers, but must list "num_hidden_layers", 2
+            COMPOSED | "inner_layer":["s4"] | "inner_layer" is ["s4"], but must list "num_hidden_layers", 2
+            COMPOSED | "inner_layer":[] | must be one of s4, s4d, hyena, s6, or a list of them
+            COMPOSED | "inner_layer":["s4","s5"] | must be one of s4, s4d, hyena, s6, or a list of them
+            COMPOSED | "inner_layer":["s4",6] | must be one of s4, s4d, hyena, s6, or a list of them
+            COMPOSED | "inner_layer":["s4","hyena"],"a_init":"real" | with inner_layer s4, hyena only legs, auto can be computed
+            COMPOSED | "inner_layer":["s4","s6"],"discretisation":"zoh" | with inner_layer s4, s6 only bilinear, exponential-euler can
+            COMPOSED | "inner_layer":["s4","s4d"],"selective":"b" | with inner_layer s4, s4d only all can be computed
+            COMPOSED | "block":"plain","inner_layer":["s4","s6"],"conv_kernel":4 | with block plain must be left out
             COMPOSED | "time_step_min":0.2 | must be at most "time_step_max", 0.1
             """)
     void whatIsNotComputedIsRefused(String family, String field, String message) {

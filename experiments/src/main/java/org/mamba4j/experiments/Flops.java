@@ -1,7 +1,9 @@
 package org.mamba4j.experiments;
 
+import java.util.stream.IntStream;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
+import org.mamba4j.model.LayerParts;
 import org.mamba4j.model.LlamaConfig;
 import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.MambaStack;
@@ -70,13 +72,19 @@ final class Flops {
             case MambaConfig mamba -> scans(mamba);
             case RecurrentConfig cells -> 10.0 * cells.nLayer() * cells.dModel();
             case ComposedConfig composed ->
-                composed.innerLayer().equals("s6")
-                        ? composed.nLayer() * scan(composed.dInner(), composed.dState())
-                        : composed.nLayer() * (double) composed.dInner() * convolution(length);
+                IntStream.range(0, composed.nLayer())
+                        .mapToObj(composed::layer)
+                        .mapToDouble(layer -> mixing(layer, length))
+                        .sum();
             default ->
                 throw new IllegalArgumentException(
                         "the operations of a " + config.modelType() + " are not counted here: add them to Flops");
         };
+    }
+
+    private static double mixing(LayerParts layer, int length) {
+        int channels = layer.model().dInner();
+        return layer.innerLayer().equals("s6") ? scan(channels, layer.dState()) : channels * convolution(length);
     }
 
     private static double attention(int layers, int width, int length) {

@@ -85,6 +85,17 @@ class ScalingTest {
     }
 
     @Test
+    void operationsOfAHybridAreThoseOfItsLayers() {
+        String sizes = "'model_type':'composed','vocab_size':10,'hidden_size':8,'num_hidden_layers':3,'inner_layer':";
+        double s4d = Flops.forwardPerToken(ModelRow.of("4", sizes + "'s4d'").config(), 64);
+        double s6 = Flops.forwardPerToken(ModelRow.of("6", sizes + "'s6'").config(), 64);
+        double head = 2 * 80;
+        ModelRow hybrid = ModelRow.of("h", sizes + "['s6','s4d','s6']");
+        assertThat(Flops.forwardPerToken(hybrid.config(), 64))
+                .isCloseTo((2 * (s6 - head) + (s4d - head)) / 3 + head, within(1e-6));
+    }
+
+    @Test
     void learnedPositionsAreLookedUp() {
         String sizes = "'model_type':'llama','vocab_size':10,'hidden_size':8,'intermediate_size':0,"
                 + "'num_hidden_layers':1,'num_attention_heads':2,'position_embedding':";

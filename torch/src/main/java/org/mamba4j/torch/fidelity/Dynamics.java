@@ -108,7 +108,7 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
      */
     public record Responses(List<Double> open, List<Double> typical, List<Double> shut, List<Double> frozen) {}
 
-    /** Its layers that treat tokens differently: all, or none. */
+    /** Its layers that treat tokens differently: all, none, or those of a hybrid that do. */
     public List<Selective> selective() {
         return layers.stream()
                 .filter(Selective.class::isInstance)
@@ -116,7 +116,7 @@ public record Dynamics(List<Integer> lags, List<Layer> layers) {
                 .toList();
     }
 
-    /** Its layers that treat all tokens alike: all, or none. */
+    /** Its layers that treat all tokens alike: all, none, or those of a hybrid that do. */
     public List<Invariant> invariant() {
         return layers.stream()
                 .filter(Invariant.class::isInstance)

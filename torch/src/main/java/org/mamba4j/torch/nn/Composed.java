@@ -12,7 +12,7 @@ import org.mamba4j.torch.kernel.MambaKernels;
  * A language model put together from parts: blocks x + mixer(RMSNorm(x)), each followed by x + mlp(RMSNorm(x)) where
  * the configuration asks for it, RMSNorm, head. A {@link Mixer} is a shape of block
  * around an {@link InnerLayer}; every shape goes with every inner layer, so that one part can be exchanged and all else
- * stays as it is, as in the comparisons of the Mamba paper ([1], tables 1, 6, 7, 8).
+ * stays as it is, as in the comparisons of the Mamba paper ([1], tables 1, 6, 7, 8). A hybrid has not the same one in all blocks.
  *
  * <p>Shapes: B batch, L length, d model width, D channels of the inner layer, N numbers of state per channel.
  *
@@ -35,7 +35,7 @@ public final class Composed extends LanguageNetwork {
         super(config, kernels);
         this.config = config;
         this.blocks = IntStream.range(0, config.nLayer())
-                .mapToObj(index -> new ComposedLayer(config, kernels, weights(), index))
+                .mapToObj(index -> new ComposedLayer(config.layer(index), kernels, weights(), index))
                 .map(Block::of)
                 .toList();
     }
@@ -50,7 +50,7 @@ public final class Composed extends LanguageNetwork {
 
     /** The inner layer of {@code layer}, of the kind that its configuration says. */
     static InnerLayer innerLayer(ComposedLayer layer) {
-        return switch (layer.config().innerLayer()) {
+        return switch (layer.parts().innerLayer()) {
             case "s6" -> new S6Layer(layer);
             case "s4" -> new S4Layer(layer);
             case "s4d" -> new S4dLayer(layer);

@@ -2,7 +2,10 @@ package org.mamba4j.torch.nn;
 
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.LayerParts;
 
 /**
  * The initial values of a {@link Composed} model, from one seed and without libtorch's generator.
@@ -23,6 +26,9 @@ import org.mamba4j.model.ComposedConfig;
 final class ComposedInit {
     private static final double TIME_STEP_FLOOR = 1e-4;
 
+    /** A parameter of a mixer: its layer, and its name there. */
+    private static final Pattern MIXER = Pattern.compile("backbone\\.layers\\.(\\d+)\\.mixer\\.(.+)");
+
     /** Of the sines in the network that computes a Hyena's kernels. */
     private static final double FILTER_FREQUENCY = 10;
 
@@ -41,22 +47,27 @@ final class ComposedInit {
     }
 
     private DoubleSupplier values(Parameter parameter, SplittableRandom random) {
-        String path = parameter.name();
-        String name = path.substring(path.lastIndexOf(".mixer.") < 0 ? 0 : path.lastIndexOf(".mixer.") + 7);
+        Matcher mixer = MIXER.matcher(parameter.name());
+        return mixer.matches()
+                ? ofMixer(mixer.group(2), config.layer(Integer.parseInt(mixer.group(1))), parameter, random)
+                : ordinary(parameter, random);
+    }
+
+    private DoubleSupplier ofMixer(String name, LayerParts layer, Parameter parameter, SplittableRandom random) {
         return switch (name) {
-            case "A_log", "ssm.A_log" -> new StateMatrixInit(config).logarithms(random);
-            case "A_imag", "ssm.A_imag" -> new StateMatrixInit(config).frequencies();
+            case "A_log", "ssm.A_log" -> new StateMatrixInit(layer).logarithms(random);
+            case "A_imag", "ssm.A_imag" -> new StateMatrixInit(layer).frequencies();
             case "B" -> {
                 int[] next = {0};
-                yield () -> config.isComplex() && next[0]++ % 2 == 1 ? 0 : 1; // real and imaginary parts in turn
+                yield () -> layer.isComplex() && next[0]++ % 2 == 1 ? 0 : 1; // real and imaginary parts in turn
             }
             case "C", "ssm.C" -> {
-                double deviation = config.isComplex() ? Math.sqrt(0.5) : 1;
+                double deviation = layer.isComplex() ? Math.sqrt(0.5) : 1;
                 yield () -> random.nextGaussian() * deviation;
             }
-            case "ssm.P" -> new StateMatrixInit(config).lowRank();
+            case "ssm.P" -> new StateMatrixInit(layer).lowRank();
             case "ssm.B" -> {
-                DoubleSupplier p = new StateMatrixInit(config).lowRank();
+                DoubleSupplier p = new StateMatrixInit(layer).lowRank();
                 yield () -> Math.sqrt(2) * p.getAsDouble();
             }
             case "D" -> () -> 1;
@@ -69,8 +80,8 @@ final class ComposedInit {
             }
             case "dt_proj.bias" -> MambaInit.timeStepBias(random, config.dtMin(), config.dtMax(), TIME_STEP_FLOOR);
             case "dt_proj.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dtRank()));
-            case "conv1d.weight", "conv1d.bias" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dConv()));
-            case "shift.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(config.dConv()));
+            case "conv1d.weight", "conv1d.bias" -> MambaInit.uniform(random, 1 / Math.sqrt(layer.dConv()));
+            case "shift.weight" -> MambaInit.uniform(random, 1 / Math.sqrt(layer.dConv()));
             case "shift.skip", "filter.skip" -> random::nextGaussian;
             case "filter.frequency" -> () -> FILTER_FREQUENCY;
             case "filter.0.weight", "filter.0.bias" ->

@@ -24,7 +24,7 @@ record H3Mixer(ComposedLayer layer, InnerLayer inner) implements Mixer {
     @Override
     public Tensor forward(Tensor x, Carry carry) {
         Tensor projected = layer.linear(x, "mixer.in_proj"); // (B, L, 3d)
-        boolean all = layer.config().filtersAll();
+        boolean all = layer.parts().filtersAll();
         TensorVector qkv = (all ? convolved(projected, carry) : projected)
                 .split(layer.config().dModel(), 2); // 3 × (B, L, d)
         Tensor k = all ? qkv.get(1) : shifted(qkv.get(1), carry); // (B, L, d)

@@ -105,7 +105,7 @@ abstract class LinearLayer implements InnerLayer {
     }
 
     private Tensor zeros(Tensor u) {
-        long states = layer.config().dState();
+        long states = layer.parts().dState();
         return Tensors.emptyLike(u, ScalarType.Float, u.size(0), u.size(2), states)
                 .fill_(new Scalar(0));
     }

@@ -16,14 +16,14 @@ final class S4dLayer extends LinearLayer {
     }
 
     private DiagonalSystem system() {
-        boolean complex = layer().config().isComplex();
+        boolean complex = layer().parts().isComplex();
         Tensor rate = weight("A_log").exp().neg(); // (D, M)
         Tensor c = weight("C"); // (D, N)
         return DiagonalSystem.of(
                 weight("log_dt").exp(),
                 complex ? ComplexTensors.of(rate, weight("A_imag")) : rate,
                 complex ? ComplexTensors.ofPairs(c) : c,
-                layer().config().discretisation().equals("bilinear"));
+                layer().parts().discretisation().equals("bilinear"));
     }
 
     private Tensor weight(String name) {

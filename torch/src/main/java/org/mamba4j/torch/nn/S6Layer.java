@@ -4,7 +4,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.LayerParts;
 import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.DiagonalScan;
@@ -22,13 +22,13 @@ import org.mamba4j.torch.kernel.SequenceOutput;
  */
 final class S6Layer implements InnerLayer {
     private final ComposedLayer layer;
-    private final ComposedConfig config;
+    private final LayerParts parts;
     private final boolean fused;
 
     S6Layer(ComposedLayer layer) {
         this.layer = layer;
-        this.config = layer.config();
-        this.fused = !config.isComplex() && config.isBSelective() && config.isCSelective();
+        this.parts = layer.parts();
+        this.fused = !parts.isComplex() && parts.isBSelective() && parts.isCSelective();
     }
 
     @Override
@@ -83,8 +83,8 @@ final class S6Layer implements InnerLayer {
                 delta.select(0, 0),
                 matrix(selection.b()),
                 matrix(selection.c()),
-                config.isComplex() ? ComplexTensors.of(rate, layer.weight("mixer.A_imag")) : rate);
-        boolean selects = config.isDeltaSelective() || config.isBSelective() || config.isCSelective();
+                parts.isComplex() ? ComplexTensors.of(rate, layer.weight("mixer.A_imag")) : rate);
+        boolean selects = parts.isDeltaSelective() || parts.isBSelective() || parts.isCSelective();
         return selects ? recurrence : LayerView.ofConstant(recurrence, u.size(1));
     }
 
@@ -92,7 +92,7 @@ final class S6Layer implements InnerLayer {
     private Tensor matrix(Tensor x) {
         Tensor ofToken = x.dim() == 3 ? x.select(0, 0).unsqueeze(1) : x.unsqueeze(0);
         Tensor exact = ofToken.to(ScalarType.Float);
-        return config.isComplex() ? ComplexTensors.ofPairs(exact) : exact;
+        return parts.isComplex() ? ComplexTensors.ofPairs(exact) : exact;
     }
 
     /** Real part of A (D, M). */
@@ -110,9 +110,9 @@ final class S6Layer implements InnerLayer {
     private record Selection(Tensor delta, Tensor b, Tensor c) {}
 
     private Selection select(Tensor u) {
-        long rank = config.isDeltaSelective() ? config.dtRank() : 0;
-        long bs = config.isBSelective() ? config.dState() : 0;
-        long cs = config.isCSelective() ? config.dState() : 0;
+        long rank = parts.isDeltaSelective() ? layer.config().dtRank() : 0;
+        long bs = parts.isBSelective() ? parts.dState() : 0;
+        long cs = parts.isCSelective() ? parts.dState() : 0;
         Tensor none = Tensors.emptyLike(u).zero_(); // (B, L, D)
         if (rank + bs + cs == 0) {
             return new Selection(none, layer.weight("mixer.B"), layer.weight("mixer.C"));

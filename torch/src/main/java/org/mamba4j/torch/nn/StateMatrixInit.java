@@ -3,7 +3,7 @@ package org.mamba4j.torch.nn;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
-import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.LayerParts;
 import org.mamba4j.ssm.Complex;
 import org.mamba4j.ssm.Hippo;
 
@@ -20,14 +20,14 @@ import org.mamba4j.ssm.Hippo;
  * <p>References: [1] A. Gu, A. Gupta, K. Goel, C. Ré: On the Parameterization and Initialization of Diagonal State Space
  * Models, arXiv 2206.11893. [2] A. Gu, T. Dao: Mamba, arXiv 2312.00752.
  */
-record StateMatrixInit(ComposedConfig config) {
+record StateMatrixInit(LayerParts layer) {
     private static final double COMPLEX_RATE = 0.5;
 
     /** Values of A_log, channel by channel. */
     DoubleSupplier logarithms(SplittableRandom random) {
-        int modes = config.modes();
+        int modes = layer.modes();
         int[] next = {0};
-        return switch (config.aInit()) {
+        return switch (layer.aInit()) {
             case "real" -> () -> Math.log(next[0]++ % modes + 1);
             case "random" -> random::nextGaussian;
             default -> () -> Math.log(COMPLEX_RATE); // half too
@@ -36,24 +36,24 @@ record StateMatrixInit(ComposedConfig config) {
 
     /** Values of S4's P, √2 of which are its B: real and imaginary parts in turn, channel by channel. */
     DoubleSupplier lowRank() {
-        List<Complex> p = Hippo.normalForm(config.dState()).p();
+        List<Complex> p = Hippo.normalForm(layer.dState()).p();
         int[] next = {0};
         return () -> {
-            int at = next[0]++ % config.dState();
+            int at = next[0]++ % layer.dState();
             return at % 2 == 0 ? p.get(at / 2).re() : p.get(at / 2).im();
         };
     }
 
     /** Values of A_imag, channel by channel. */
     DoubleSupplier frequencies() {
-        int modes = config.modes();
-        double n = config.dState();
+        int modes = layer.modes();
+        double n = layer.dState();
         int[] next = {0};
-        return switch (config.aInit()) {
+        return switch (layer.aInit()) {
             case "lin" -> () -> Math.PI * (next[0]++ % modes);
             case "inv" -> () -> n / Math.PI * (n / (2 * (next[0]++ % modes) + 1) - 1);
             default -> {
-                List<Complex> legs = Hippo.normalForm(config.dState()).lambda();
+                List<Complex> legs = Hippo.normalForm(layer.dState()).lambda();
                 yield () -> legs.get(next[0]++ % modes).im();
             }
         };

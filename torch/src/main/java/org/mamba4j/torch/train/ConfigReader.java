@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
 import org.mamba4j.model.ConfigSchema;
@@ -26,7 +27,9 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /**
@@ -198,24 +201,36 @@ final class ConfigReader {
                 throw new UserError(file + ": " + prefix + field.key() + " is missing: "
                         + field.definition().help());
             }
-            if (node != null && (!node.isValueNode() || node.isNull())) {
+            @Nullable JsonNode value = field.type() == List.class ? listed(node) : node;
+            if (value != null && (!value.isValueNode() || value.isNull())) {
                 throw new UserError(
                         file + ": " + prefix + field.key() + ": " + show(node) + ": must be " + field.expectation());
             }
-            String text = node == null ? ModelSection.byDefault(field) : node.asString();
-            values.put(field.key(), field.type() == double.class ? oneSpelling(text) : text);
+            String text = value == null ? ModelSection.byDefault(field) : value.asString();
+            values.put(field.key(), oneSpelling(field.type(), text));
         }
         refuseUnknown(tree, prefix, known);
         return values;
     }
 
-    /** 1e-5, 0.00001 and 1.0E-5 are one value. */
-    private static String oneSpelling(String number) {
+    /** A list of texts is a text with commas, as --set gives it; anything else is as it is. */
+    private static @Nullable JsonNode listed(@Nullable JsonNode node) {
+        return node instanceof ArrayNode array && array.valueStream().allMatch(JsonNode::isString)
+                ? StringNode.valueOf(
+                        array.valueStream().map(JsonNode::asString).collect(Collectors.joining(ModelSection.COMMA)))
+                : node;
+    }
+
+    /** 1e-5, 0.00001 and 1.0E-5 are one value, and so are lists with and without spaces. */
+    private static String oneSpelling(Class<?> type, String text) {
+        if (type == List.class) {
+            return String.join(ModelSection.COMMA, ModelSection.items(text));
+        }
         try {
-            return Double.toString(Double.parseDouble(number));
+            return type == double.class ? Double.toString(Double.parseDouble(text)) : text;
         } catch (NumberFormatException e) {
             // The model's configuration says what is wrong with it.
-            return number;
+            return text;
         }
     }
 

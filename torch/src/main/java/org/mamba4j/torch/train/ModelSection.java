@@ -1,10 +1,12 @@
 package org.mamba4j.torch.train;
 
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.mamba4j.UserError;
+import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonBoolean;
 import org.mamba4j.json.JsonNumber;
 import org.mamba4j.json.JsonObject;
@@ -21,7 +23,7 @@ import org.mamba4j.model.ModelFamily;
  *
  * @param type family of the model
  * @param padVocabularyTo the embedding's rows are padded to a multiple of this
- * @param fields value by key of config.json, all keys of the family
+ * @param fields value by key of config.json, all keys of the family; a list with commas
  */
 public record ModelSection(
         @Describe(value = "family of the model", byDefault = "mamba")
@@ -39,6 +41,14 @@ public record ModelSection(
 
     /** The key that a training configuration does not have. */
     private static final String VOCABULARY = "vocab_size";
+
+    /** Between the items of a list. */
+    static final String COMMA = ", ";
+
+    /** The items of a list as a text has them. */
+    static List<String> items(String text) {
+        return Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+    }
 
     /** The fields that a section of a family has. */
     static List<ConfigSchema.Field> fieldsOf(ModelFamily family) {
@@ -86,6 +96,11 @@ public record ModelSection(
     private static JsonValue json(ConfigSchema.Field field, String text) {
         if (field.type() == boolean.class && (text.equals("true") || text.equals("false"))) {
             return JsonBoolean.of(text.equals("true"));
+        }
+        List<JsonValue> items =
+                items(text).stream().<JsonValue>map(JsonString::new).toList();
+        if (field.type() == List.class && items.size() > 1) {
+            return new JsonArray(items);
         }
         try {
             if (field.type() == int.class) {

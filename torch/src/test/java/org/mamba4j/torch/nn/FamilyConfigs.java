@@ -1,5 +1,6 @@
 package org.mamba4j.torch.nn;
 
+import java.util.List;
 import java.util.stream.Stream;
 import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.GptNeoxConfig;
@@ -182,6 +183,24 @@ public final class FamilyConfigs {
                         .innerLayer("s4d")
                         .aInit("inv")
                         .discretisation("bilinear")
+                        .build(),
+                // Hybrids: states of other sizes, real beside complex, a window beside what keeps the text.
+                mamba.toBuilder()
+                        .nLayer(4)
+                        .innerLayers(List.of("s4d", "s6", "s6", "s4d"))
+                        .dState(0)
+                        .build(),
+                mamba.toBuilder()
+                        .nLayer(3)
+                        .innerLayers(List.of("s6", "s4", "s4d"))
+                        .aInit("lin")
+                        .kernelLength(64)
+                        .build(),
+                h3.toBuilder()
+                        .nLayer(3)
+                        .innerLayers(List.of("hyena", "s4d", "s6"))
+                        .selective("delta-c")
+                        .kernelLength(50)
                         .build());
     }
 }

@@ -56,7 +56,7 @@ class LayerViewTest {
                 assertThat(views).hasSize(2).allMatch(LayerView.Invariant.class::isInstance);
                 Tensor kernel = ((LayerView.Invariant) views.getFirst()).kernel(); // (D, T)
                 assertThat(kernel.size(1)).isEqualTo(LENGTH);
-                ComposedLayer layer = new ComposedLayer(config, Gpu.kernelsUnderTest(), network.weights(), 0);
+                ComposedLayer layer = new ComposedLayer(config.layer(0), Gpu.kernelsUnderTest(), network.weights(), 0);
                 layer.weight(skip).fill_(new Scalar(0.0));
                 Tensor impulse = Tensors.zeros(1, LENGTH, config.dInner());
                 impulse.select(1, 0).fill_(new Scalar(1.0));
@@ -111,9 +111,11 @@ class LayerViewTest {
                 for (LayerView view : LayerView.of(network, text())) {
                     LayerView.Recurrence layer = (LayerView.Recurrence) view;
                     assertThat(layer.steps().sizes().vec().get()).containsExactly(LENGTH, 2 * WIDTH);
-                    assertThat(layer.a().is_complex()).isEqualTo(config.isComplex());
-                    assertThat(LayerView.Recurrence.isOfToken(layer.b())).isEqualTo(config.isBSelective());
-                    assertThat(LayerView.Recurrence.isOfToken(layer.c())).isEqualTo(config.isCSelective());
+                    assertThat(layer.a().is_complex()).isEqualTo(config.layer(0).isComplex());
+                    assertThat(LayerView.Recurrence.isOfToken(layer.b()))
+                            .isEqualTo(config.layer(0).isBSelective());
+                    assertThat(LayerView.Recurrence.isOfToken(layer.c()))
+                            .isEqualTo(config.layer(0).isCSelective());
                     assertThat(layer.b().size(2)).isEqualTo(layer.a().size(1));
                 }
             }));

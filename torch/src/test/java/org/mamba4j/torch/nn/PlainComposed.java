@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.model.LayerParts;
 import org.mamba4j.ssm.Complex;
 import org.mamba4j.ssm.ContinuousSystem;
 import org.mamba4j.ssm.DiscreteSystem;
@@ -11,7 +12,7 @@ import org.mamba4j.ssm.Discretisation;
 import org.mamba4j.ssm.Matrix;
 
 /** A composed model computed token by token, number by number, in float64, straight from the papers' equations. */
-record PlainComposed(PlainFamilies plain, ComposedConfig c) {
+record PlainComposed(PlainFamilies plain, ComposedConfig c, LayerParts layer) {
     /** Numbers that an inner layer computes a sequence with, channel by channel. */
     private interface Inner {
         /** The outputs (L, D) of inputs {@code u} (L, D), skip connection included. */
@@ -19,8 +20,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
     }
 
     /** One block: {@code x} (L, d) is changed in place. */
-    void block(int layer, double[][] x) {
-        String name = "backbone.layers." + layer + ".";
+    void block(int index, double[][] x) {
+        String name = "backbone.layers." + index + ".";
         double[][] normed = new double[x.length][];
         for (int t = 0; t < x.length; t++) {
             normed[t] = plain.rmsNorm(name + "norm", x[t], c.normEpsilon());
@@ -40,7 +41,7 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
     }
 
     private double[][] mixer(String name, double[][] x) {
-        Inner inner = u -> switch (c.innerLayer()) {
+        Inner inner = u -> switch (layer.innerLayer()) {
             case "s6" -> s6(name, u);
             case "s4" -> s4(name + "ssm.", u);
             case "hyena" -> hyena(name + "filter.", u);
@@ -78,9 +79,9 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
             both[t] = plain.linear(name + "in_proj", x[t]);
             for (int i = 0; i < channels; i++) {
                 double sum = plain.weight(name + "conv1d.bias")[i];
-                for (int tap = 0; tap < c.dConv(); tap++) {
-                    int from = t - c.dConv() + 1 + tap;
-                    sum += from < 0 ? 0 : plain.weight(name + "conv1d.weight")[i * c.dConv() + tap] * both[from][i];
+                for (int tap = 0; tap < layer.dConv(); tap++) {
+                    int from = t - layer.dConv() + 1 + tap;
+                    sum += from < 0 ? 0 : plain.weight(name + "conv1d.weight")[i * layer.dConv() + tap] * both[from][i];
                 }
                 u[t][i] = PlainFamilies.activation("silu", sum);
             }
@@ -97,7 +98,7 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
 
     private double[][] h3Block(String name, Inner inner, double[][] x) {
         int d = c.dModel();
-        boolean hyena = c.innerLayer().equals("hyena");
+        boolean hyena = layer.innerLayer().equals("hyena");
         double[][] projected = new double[x.length][];
         double[][] filtered = new double[x.length][3 * d];
         for (int t = 0; t < x.length; t++) {
@@ -110,8 +111,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
                     filtered[t][i] = hyena
                             ? plain.weight(name + "conv1d.bias")[i]
                             : plain.weight(name + "shift.skip")[i - d] * projected[t][i];
-                    for (int back = 0; back < c.dConv() && back <= t; back++) {
-                        filtered[t][i] += taps[row * c.dConv() + c.dConv() - 1 - back] * projected[t - back][i];
+                    for (int back = 0; back < layer.dConv() && back <= t; back++) {
+                        filtered[t][i] += taps[row * layer.dConv() + layer.dConv() - 1 - back] * projected[t - back][i];
                     }
                 }
             }
@@ -165,13 +166,13 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
     }
 
     private double imaginary(String name, int index) {
-        return c.isComplex() ? plain.weight(name + "A_imag")[index] : 0;
+        return layer.isComplex() ? plain.weight(name + "A_imag")[index] : 0;
     }
 
     private double[][] s6(String name, double[][] u) {
-        int modes = c.modes();
-        int n = c.dState();
-        int rank = c.isDeltaSelective() ? c.dtRank() : 0;
+        int modes = layer.modes();
+        int n = layer.dState();
+        int rank = layer.isDeltaSelective() ? c.dtRank() : 0;
         int width = n / modes; // 2 where numbers are complex
         double[][][] state = new double[c.dInner()][modes][2];
         double[][] y = new double[u.length][c.dInner()];
@@ -192,11 +193,11 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
                     double[] b = new double[2];
                     double[] out = new double[2];
                     for (int part = 0; part < width; part++) {
-                        b[part] = c.isBSelective()
+                        b[part] = layer.isBSelective()
                                 ? selected[rank + m * width + part]
                                 : plain.weight(name + "B")[i * n + m * width + part];
-                        out[part] = c.isCSelective()
-                                ? selected[rank + (c.isBSelective() ? n : 0) + m * width + part]
+                        out[part] = layer.isCSelective()
+                                ? selected[rank + (layer.isBSelective() ? n : 0) + m * width + part]
                                 : plain.weight(name + "C")[i * n + m * width + part];
                     }
                     double[] h = times(exp(scaled(a, step)), state[i][m]);
@@ -212,8 +213,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
     }
 
     private double[][] s4d(String name, double[][] u) {
-        int modes = c.modes();
-        int width = c.dState() / modes;
+        int modes = layer.modes();
+        int width = layer.dState() / modes;
         double[][] y = new double[u.length][c.dInner()];
         for (int i = 0; i < c.dInner(); i++) {
             double step = Math.exp(plain.weight(name + "log_dt")[i]);
@@ -222,12 +223,12 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
                 double[] a = {-Math.exp(plain.weight(name + "A_log")[at]), imaginary(name, at)};
                 double[] out = new double[2];
                 for (int part = 0; part < width; part++) {
-                    out[part] = plain.weight(name + "C")[i * c.dState() + m * width + part];
+                    out[part] = plain.weight(name + "C")[i * layer.dState() + m * width + part];
                 }
                 double[] z = scaled(a, step);
                 double[] decay;
                 double[] b;
-                if (c.discretisation().equals("zoh")) {
+                if (layer.discretisation().equals("zoh")) {
                     decay = exp(z);
                     b = over(new double[] {decay[0] - 1, decay[1]}, a);
                 } else {
@@ -257,7 +258,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
             ContinuousSystem stored = ContinuousSystem.ofConjugatePairs(
                     lambda(name, i), numbers(name + "P", i), numbers(name + "B", i), numbers(name + "C", i), 0);
             DiscreteSystem discrete = Discretisation.BILINEAR.of(stored, Math.exp(plain.weight(name + "log_dt")[i]));
-            Matrix remaining = Matrix.identity(c.dState()).plus(-1, discrete.a().power(c.kernelLength()));
+            Matrix remaining =
+                    Matrix.identity(layer.dState()).plus(-1, discrete.a().power(c.kernelLength()));
             Matrix read = remaining.transpose().solve(stored.c().transpose()).transpose();
             double[] channel = new double[u.length];
             for (int t = 0; t < u.length; t++) {
@@ -274,8 +276,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
 
     private List<Complex> lambda(String name, int channel) {
         List<Complex> all = new ArrayList<>();
-        for (int m = 0; m < c.modes(); m++) {
-            int at = channel * c.modes() + m;
+        for (int m = 0; m < layer.modes(); m++) {
+            int at = channel * layer.modes() + m;
             all.add(new Complex(-Math.exp(plain.weight(name + "A_log")[at]), plain.weight(name + "A_imag")[at]));
         }
         return all;
@@ -283,8 +285,8 @@ record PlainComposed(PlainFamilies plain, ComposedConfig c) {
 
     private List<Complex> numbers(String name, int channel) {
         List<Complex> all = new ArrayList<>();
-        for (int m = 0; m < c.modes(); m++) {
-            int at = channel * c.dState() + 2 * m;
+        for (int m = 0; m < layer.modes(); m++) {
+            int at = channel * layer.dState() + 2 * m;
             all.add(new Complex(plain.weight(name)[at], plain.weight(name)[at + 1]));
         }
         return all;

@@ -41,7 +41,8 @@ final class PlainFamilies {
                 case GptNeoxConfig neox -> plain.block(neox, layer, x);
                 case Mamba2Config mamba -> plain.block(mamba, layer, x);
                 case RecurrentConfig recurrent -> plain.block(recurrent, layer, x);
-                case ComposedConfig composed -> new PlainComposed(plain, composed).block(layer, x);
+                case ComposedConfig composed ->
+                    new PlainComposed(plain, composed, composed.layer(layer)).block(layer, x);
                 default -> throw new IllegalArgumentException(network.config().modelType());
             }
         }

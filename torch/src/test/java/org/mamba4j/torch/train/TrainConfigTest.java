@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.mamba4j.UserError;
 import org.mamba4j.data.LengthCourse;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.model.ConfigSchema;
 import org.mamba4j.model.MambaConfig;
 
@@ -75,6 +76,28 @@ class TrainConfigTest {
         for (ConfigSchema.Field field : ModelSection.fieldsOf(config.model().type())) {
             assertThat(yaml).contains("# " + field.definition().help());
         }
+    }
+
+    @Test
+    void aListIsWrittenInYamlOrWithCommas() throws IOException {
+        String hybrid = LEAST.replace("model: {", "model: {type: composed, inner_layer: [s4d, s6, s6, s4d], ");
+        TrainConfig listed = load(hybrid, "model.num_hidden_layers=4");
+        ComposedConfig model = (ComposedConfig) listed.model().config(256);
+        assertThat(model.innerLayers()).containsExactly("s4d", "s6", "s6", "s4d");
+        TrainConfig set =
+                load(LEAST, "model.type=composed", "model.num_hidden_layers=4", "model.inner_layer=s4d,s6,s6 , s4d");
+        assertThat(set.model()).isEqualTo(listed.model());
+        Path file = Files.writeString(folder.resolve("saved.yaml"), listed.toYaml());
+        assertThat(TrainConfig.load(file, List.of())).isEqualTo(listed);
+        assertThatThrownBy(
+                        () -> load(hybrid, "model.num_hidden_layers=3").model().config(256))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("must list \"num_hidden_layers\", 3");
+        assertThatThrownBy(() -> load(hybrid.replace("s4d]", "4]"))).hasMessageContaining("or a list of them");
+        assertThatThrownBy(() -> load(LEAST, "model.type=composed", "model.inner_layer=s4,")
+                        .model()
+                        .config(256))
+                .hasMessageContaining("must be one of s4, s4d");
     }
 
     @ParameterizedTest
