@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.mamba4j.tasks.Lengths;
 import org.mamba4j.torch.fidelity.Dynamics;
@@ -68,28 +69,27 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
 
     /** Δ along the text, a row a layer, each from its own least to its greatest. */
     String valveMap(Dynamics model) {
-        List<Dynamics.Selective> layers = model.selective();
-        int length = layers.getFirst().valve().size();
-        CellPicture picture = new CellPicture(length, layers.size());
-        for (int i = 0; i < layers.size(); i++) {
-            List<Double> valve = layers.get(i).valve();
-            DynamicsText.Range range = DynamicsText.Range.of(valve);
-            for (int t = 0; t < length; t++) {
-                picture.set(t, layers.size() - 1 - i, CellPicture.blue(range.share(valve.get(t))));
-            }
-        }
-        return rows(layers.size(), picture, positions(length, layers.size()), "token");
+        return alongTheText(model, layer -> {
+            DynamicsText.Range range = DynamicsText.Range.of(layer.valve());
+            return t -> CellPicture.blue(range.share(layer.valve().get(t)));
+        });
     }
 
     /** Half-lives along the text, a row a layer. */
     String survival(Dynamics model) {
-        List<Dynamics.Selective> layers = model.selective();
-        int length = layers.getFirst().valve().size();
+        return alongTheText(model, layer -> t -> CellPicture.green(lives.share(DynamicsText.life(layer, t))));
+    }
+
+    /** A row a layer; white where a layer treats all tokens alike. */
+    private static String alongTheText(Dynamics model, Function<Dynamics.Selective, IntUnaryOperator> colours) {
+        List<Dynamics.Layer> layers = model.layers();
+        int length = model.selective().getFirst().valve().size();
         CellPicture picture = new CellPicture(length, layers.size());
         for (int i = 0; i < layers.size(); i++) {
+            IntUnaryOperator colour =
+                    layers.get(i) instanceof Dynamics.Selective layer ? colours.apply(layer) : t -> CellPicture.WHITE;
             for (int t = 0; t < length; t++) {
-                double share = lives.share(DynamicsText.life(layers.get(i), t));
-                picture.set(t, layers.size() - 1 - i, CellPicture.green(share));
+                picture.set(t, layers.size() - 1 - i, colour.applyAsInt(t));
             }
         }
         return rows(layers.size(), picture, positions(length, layers.size()), "token");
@@ -160,14 +160,14 @@ record DynamicsCharts(List<Dynamics> all, DynamicsText.Range lives) {
         double last = model.lags().getLast() + 1.0;
         series.add(new SvgChart.Series(
                 "", "hidden", List.of(SvgChart.Point.of(1, -1), SvgChart.Point.of(last, 1)), false));
-        for (int i = 0; i < model.selective().size(); i++) {
-            series.add(new SvgChart.Series(
-                    "",
-                    PageParts.lineStyle(i, model.selective().size()),
-                    points(model.lags(), model.selective().get(i).alignment(), -1),
-                    false));
+        int layers = model.layers().size();
+        for (int i = 0; i < layers; i++) {
+            if (model.layers().get(i) instanceof Dynamics.Selective layer) {
+                series.add(new SvgChart.Series(
+                        "", PageParts.lineStyle(i, layers), points(model.lags(), layer.alignment(), -1), false));
+            }
         }
-        return PageParts.ramp(model.selective().size(), "mean cosine")
+        return PageParts.ramp(layers, "mean cosine")
                 + new SvgChart(
                                 lagAxis(model.lags()),
                                 new SvgChart.Axis("", false, List.of(-1.0, -0.5, 0.0, 0.5, 1.0), SvgChart::plain),

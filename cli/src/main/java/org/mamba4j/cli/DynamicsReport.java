@@ -32,6 +32,9 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
     private static final String NO_VALVE =
             "No valve: how far a token is let in does not depend on it, so none opens or shuts anything.";
     private static final String NO_COLOURS = "Every token is treated alike, so there is nothing to colour.";
+    private static final String NO_KERNEL =
+            "There is none: what a token leaves behind is another response for every token. Dashed in the picture above is the"
+                    + " kernel that the layer would have if nothing in it were selective.";
     private static final String NO_ALIGNMENT =
             "B and C are the channel's own, the same for every token: what differs between tokens is not where they write.";
 
@@ -77,18 +80,20 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
                 "texts",
                 panels(d -> selective(d, NO_COLOURS, () -> new DynamicsText(text, d, shownLayer(), lives).toHtml())));
         values.put("openers", panels(d -> valve(d, () -> new DynamicsText(text, d, shownLayer(), lives).openers())));
-        values.put("survival", panels(d -> d.selective().isEmpty() ? reach(d) : charts.survival(d)));
-        values.put("responses", panels(d -> responses(d, charts)));
+        values.put(
+                "survival",
+                panels(d -> (d.selective().isEmpty() ? "" : charts.survival(d))
+                        + (d.invariant().isEmpty() ? "" : reach(d))));
+        values.put("responses", panels(d -> perLayer(d, charts::responses, charts::responses)));
         values.put(
                 "kernels",
-                panels(d -> d.selective().isEmpty()
-                        ? perLayer(d.invariant(), charts::kernels)
-                        : words(
-                                "There is none: what a token leaves behind is another response for every token. Dashed in"
-                                        + " the picture above is the kernel that the layer would have if nothing in it were"
-                                        + " selective.")));
+                panels(d -> d.invariant().isEmpty()
+                        ? words(NO_KERNEL)
+                        : perLayer(d, layer -> words(NO_KERNEL), charts::kernels)));
         values.put("alignment", panels(d -> aligned(d, () -> charts.alignment(d))));
-        values.put("alignment-maps", panels(d -> aligned(d, () -> perLayer(d.selective(), charts::alignmentMap))));
+        values.put(
+                "alignment-maps",
+                panels(d -> aligned(d, () -> perLayer(d, charts::alignmentMap, layer -> words(NO_ALIGNMENT)))));
         values.put(
                 "colours-shown",
                 models.stream().allMatch(m -> m.dynamics().selective().isEmpty()) ? "hidden" : "");
@@ -122,15 +127,21 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
     }
 
     /** A block for each layer, of which one is to be seen. */
-    private <L extends Dynamics.Layer> String perLayer(List<L> layers, Function<L, String> content) {
+    private String perLayer(
+            Dynamics dynamics,
+            Function<Dynamics.Selective, String> ofSelective,
+            Function<Dynamics.Invariant, String> ofInvariant) {
         StringBuilder all = new StringBuilder();
-        for (int i = 0; i < layers.size(); i++) {
+        for (int i = 0; i < dynamics.layers().size(); i++) {
             all.append(String.format(
                     Locale.ROOT,
                     "<div class=\"per-layer\" data-layer=\"%d\"%s>%s</div>%n",
                     i,
                     i == shownLayer() ? "" : " hidden",
-                    content.apply(layers.get(i))));
+                    switch (dynamics.layers().get(i)) {
+                        case Dynamics.Selective layer -> ofSelective.apply(layer);
+                        case Dynamics.Invariant layer -> ofInvariant.apply(layer);
+                    }));
         }
         return all.toString();
     }
@@ -166,20 +177,17 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
         return has ? charts.timeScales(dynamics, scales, title) : words(otherwise);
     }
 
-    private String responses(Dynamics dynamics, DynamicsCharts charts) {
-        return dynamics.selective().isEmpty()
-                ? perLayer(dynamics.invariant(), charts::responses)
-                : perLayer(dynamics.selective(), charts::responses);
-    }
-
-    /** How far the kernels of each layer reach. */
+    /** How far the kernels of each layer that has one reach. */
     private static String reach(Dynamics dynamics) {
         StringBuilder html = new StringBuilder("""
                 <p class="none">The same for every token. Tokens until half of Σ |K| has passed, by channel:</p>
                 <table><tr><th>layer</th><th>shortest tenth</th><th>median</th><th>longest tenth</th></tr>
                 """);
-        for (int i = dynamics.invariant().size() - 1; i >= 0; i--) {
-            KernelShape kernel = dynamics.invariant().get(i).kernel();
+        for (int i = dynamics.layers().size() - 1; i >= 0; i--) {
+            if (!(dynamics.layers().get(i) instanceof Dynamics.Invariant layer)) {
+                continue;
+            }
+            KernelShape kernel = layer.kernel();
             html.append(String.format(
                     Locale.ROOT,
                     "<tr><td>%d</td><td>%,d</td><td>%,d</td><td>%,d</td></tr>%n",
@@ -216,13 +224,18 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
 
     /** How long tokens are remembered. */
     private static String lives(Dynamics dynamics) {
-        if (dynamics.selective().isEmpty()) {
-            List<Double> reach = dynamics.invariant().stream()
-                    .map(layer -> (double) layer.kernel().reach(0.5))
-                    .toList();
-            return PageParts.card(
-                    String.format(Locale.ROOT, "%,.0f", median(reach)), "median reach of a kernel, tokens");
-        }
+        return (dynamics.invariant().isEmpty() ? "" : reachCard(dynamics))
+                + (dynamics.selective().isEmpty() ? "" : lifeCards(dynamics));
+    }
+
+    private static String reachCard(Dynamics dynamics) {
+        List<Double> reach = dynamics.invariant().stream()
+                .map(layer -> (double) layer.kernel().reach(0.5))
+                .toList();
+        return PageParts.card(String.format(Locale.ROOT, "%,.0f", median(reach)), "median reach of a kernel, tokens");
+    }
+
+    private static String lifeCards(Dynamics dynamics) {
         List<Double> lives = dynamics.selective().stream()
                 .flatMap(layer -> layer.halfLives().stream())
                 .toList();

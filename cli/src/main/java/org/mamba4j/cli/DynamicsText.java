@@ -88,20 +88,25 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
 
     /** The text as the layer shown colours it, and the figures of all layers for the page's script. */
     String toHtml() {
-        String shades = shades(dynamics.selective().get(shown).valve());
+        String shades = dynamics.layers().get(shown) instanceof Dynamics.Selective layer ? shades(layer.valve()) : "";
         return "<p class=\"readout\">Point at a token.</p>\n<pre class=\"text\">"
                 + MarkedText.html(
                         text.tokenizer(),
                         text.tokens(),
-                        token -> "data-t=\"" + token + "\" class=\"v" + shades.charAt(token) + "\"")
+                        token -> "data-t=\"" + token + "\" class=\""
+                                + (shades.isEmpty() ? "" : "v" + shades.charAt(token)) + "\"")
                 + "</pre>\n<script type=\"application/json\" class=\"figures\">["
-                + dynamics.selective().stream().map(this::figures).collect(Collectors.joining(",\n"))
+                + dynamics.layers().stream().map(this::figures).collect(Collectors.joining(",\n"))
                 + "]</script>\n";
     }
 
     private static String shades(List<Double> valve) {
         Range range = Range.of(valve);
         return valve.stream().map(v -> String.valueOf(range.shade(v))).collect(Collectors.joining());
+    }
+
+    private String figures(Dynamics.Layer layer) {
+        return layer instanceof Dynamics.Selective selective ? figures(selective) : "null";
     }
 
     /** Digits only, so nothing in it can end the script. A life of -1: longer than what was left of the text. */
@@ -130,8 +135,11 @@ record DynamicsText(DynamicsReport.Text text, Dynamics dynamics, int shown, Rang
     String openers() {
         StringBuilder html = new StringBuilder(
                 "<table class=\"openers\"><tr><th>layer</th><th>open it</th><th>leave it shut</th></tr>\n");
-        for (int i = dynamics.selective().size() - 1; i >= 0; i--) {
-            List<String> sorted = byValve(dynamics.selective().get(i).valve());
+        for (int i = dynamics.layers().size() - 1; i >= 0; i--) {
+            if (!(dynamics.layers().get(i) instanceof Dynamics.Selective layer)) {
+                continue;
+            }
+            List<String> sorted = byValve(layer.valve());
             int some = Math.min(OPENERS, sorted.size() / 2);
             html.append("<tr><td>")
                     .append(i + 1)

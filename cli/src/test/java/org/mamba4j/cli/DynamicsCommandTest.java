@@ -12,6 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.json.Json;
 import org.mamba4j.json.JsonArray;
 import org.mamba4j.json.JsonFields;
+import org.mamba4j.json.JsonNull;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.model.ModelConfig;
@@ -122,6 +123,30 @@ class DynamicsCommandTest {
                     .as(parts)
                     .isEqualTo(!selective || parts.contains("delta"));
         }
+    }
+
+    @Test
+    void layersOfAHybridKeepTheirNumbers() throws IOException {
+        Path hybrid = composed("hybrid", "'inner_layer': ['s4d', 's6', 's4d']");
+        Path page = folder.resolve("hybrid.html");
+        Cli run = Cli.run(
+                "dynamics", "--model", hybrid, "--compare", mamba, "--text", text, "--length", 60, "--out", page);
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out())
+                .contains("composed: s4d, s6, s4d in a block of type mamba", "half-life", "half of the kernel")
+                .containsPattern("(?s)half-life.*\n *2 .*half of the kernel.*\n *1 .*\n *3 ");
+        String html = Files.readString(page);
+        assertThat(html)
+                .contains("median reach of a kernel", "median half-life")
+                .doesNotContain("{{", "NaN", "Infinity");
+        String figures = html.substring(html.indexOf("class=\"figures\">") + 16, html.indexOf("</script>"));
+        JsonArray layers = (JsonArray) Json.parse(figures.getBytes(StandardCharsets.UTF_8), "figures");
+        assertThat(layers.values()).hasSize(3);
+        assertThat(layers.values().getFirst()).isEqualTo(JsonNull.NULL);
+        assertThat(JsonFields.of(layers.values().get(1), "layer").array("valve"))
+                .hasSize(60);
+        assertThat(html)
+                .containsPattern("(?s)<h2>The kernel</h2>.*data-layer=\"0\" hidden><svg.*data-layer=\"1\"><p class");
     }
 
     @Test
