@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.UserError;
+import org.mamba4j.model.ComposedConfig;
 import org.mamba4j.tasks.audio.Wav;
 
 class AudioExperimentTest {
@@ -31,6 +33,40 @@ class AudioExperimentTest {
         Path sound = folder.resolve("out/parts/sounds/Mamba-seed1-T0.9-7_0.wav");
         assertThat(Wav.read(sound).rate()).isEqualTo(8000);
         assertThat(folder.resolve("out").resolve("tables.md")).content().contains("| Mamba |", "inception score");
+    }
+
+    @Test
+    void hybridsAreAsWideAndDeepAsTheOthers() {
+        Setup full = new Setup(Scale.FULL, "cpu", List.of(1L), folder, 0);
+        List<ComposedConfig> hybrids = AudioExperiment.rows(full).stream()
+                .map(row -> row.model().config())
+                .filter(config -> config instanceof ComposedConfig composed && composed.isHybrid())
+                .map(ComposedConfig.class::cast)
+                .toList();
+        assertThat(hybrids).hasSize(4).allSatisfy(config -> {
+            assertThat(config.nLayer()).isEqualTo(8);
+            assertThat(config.dModel()).isEqualTo(256);
+        });
+        assertThat(hybrids.get(0).innerLayers()).containsExactly("s4d", "s4d", "s6", "s6", "s6", "s6", "s4d", "s4d");
+        assertThat(hybrids.get(1).innerLayers()).containsExactly("s6", "s6", "s4d", "s4d", "s4d", "s4d", "s6", "s6");
+        assertThat(complex(hybrids.get(0))).containsExactly(true, false);
+        assertThat(complex(hybrids.get(1))).containsExactly(false, true);
+        assertThat(complex(hybrids.get(2))).containsExactly(true, true);
+        assertThat(complex(hybrids.get(3))).containsExactly(false, false);
+        Setup small = new Setup(Scale.SMALL, "cpu", List.of(1L), folder, 0);
+        assertThat(AudioExperiment.rows(small))
+                .hasSize(11)
+                .allSatisfy(row -> assertThat(row.model().hindrance()).isEmpty());
+        // Plans name rows by how they begin.
+        assertThat(AudioExperiment.rows(full).stream().map(row -> row.model().name()))
+                .startsWith("Mamba", "U-Net")
+                .filteredOn(name -> name.startsWith("Mamba") || name.startsWith("U-Net"))
+                .hasSize(2);
+    }
+
+    /** Outside and inside. */
+    private static List<Boolean> complex(ComposedConfig config) {
+        return List.of(config.layer(0).isComplex(), config.layer(4).isComplex());
     }
 
     @Test
