@@ -180,7 +180,7 @@ record DynamicsReport(List<Studied> models, Text text, String facts) {
     /** How far the kernels of each layer that has one reach. */
     private static String reach(Dynamics dynamics) {
         StringBuilder html = new StringBuilder("""
-                <p class="none">The same for every token. Tokens until half of Σ |K| has passed, by channel:</p>
+                <p class="none">Of layers that treat every token alike: tokens until half of Σ |K| has passed, by channel.</p>
                 <table><tr><th>layer</th><th>shortest tenth</th><th>median</th><th>longest tenth</th></tr>
                 """);
         for (int i = dynamics.layers().size() - 1; i >= 0; i--) {
