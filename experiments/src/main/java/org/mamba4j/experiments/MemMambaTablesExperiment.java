@@ -132,7 +132,7 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     private static int steps(Setup setup) {
-        return setup.stepsBy(24, 300, 2400);
+        return setup.stepsBy(24, 300, 1600);
     }
 
     /** At full scale the lengths of the recipe memmamba-passkey-long: short sequences first. */
@@ -221,7 +221,8 @@ final class MemMambaTablesExperiment implements Experiment {
                 seed,
                 settings,
                 setup.device(),
-                "books of " + texts.train().size() + " bytes, " + share(KEY_SHARE) + " with keys, " + share(DOCUMENT_SHARE)
+                "books of " + texts.train().size() + " bytes, " + share(KEY_SHARE) + " with keys, "
+                        + share(DOCUMENT_SHARE)
                         + " with documents, lengths " + course(setup).phases() + "; asked at "
                         + textLengths(setup) + ", " + keyLengths(setup) + ", " + documentCounts(setup) + ", "
                         + trials(setup) + " trials, " + windows(setup) + " windows",
@@ -232,8 +233,8 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     private static BatchSource source(Setup setup, Texts texts, long seed) {
-        TrainingMixture mixture = new TrainingMixture(new TrainingMixture.Settings(
-                        texts.train(), course(setup), Books.VOCABULARY, 1, 1, seed))
+        TrainingMixture mixture = new TrainingMixture(
+                        new TrainingMixture.Settings(texts.train(), course(setup), Books.VOCABULARY, 1, 1, seed))
                 .add(
                         KEY_SHARE,
                         new PasskeySequences(
@@ -252,12 +253,7 @@ final class MemMambaTablesExperiment implements Experiment {
     }
 
     private static void measure(
-            Reader reader,
-            Setup setup,
-            Texts texts,
-            TaskTraining trained,
-            PartRun run,
-            TrainedPart.Figures figures) {
+            Reader reader, Setup setup, Texts texts, TaskTraining trained, PartRun run, TrainedPart.Figures figures) {
         try (LanguageNetwork network = LanguageNetwork.copy(
                 trained.network(), reader.config().apply(trained.network().config()))) {
             measure(reader, network, setup, texts, run, figures);
@@ -395,9 +391,7 @@ final class MemMambaTablesExperiment implements Experiment {
         for (Reader reader : readers(setup)) {
             String model = reader.model().name();
             List<String> cells = new ArrayList<>(List.of(
-                    reader.name(),
-                    ResultTable.count(results.parameters(model)),
-                    String.valueOf(results.seeds(model))));
+                    reader.name(), ResultTable.count(results.parameters(model)), String.valueOf(results.seeds(model))));
             for (int size : columns.sizes()) {
                 var estimate = results.estimate(model, reader.setting(columns.unit(), size), columns.metric());
                 cells.add(

@@ -19,8 +19,7 @@ class MemMambaTablesExperimentTest {
         assertThat(outcome.left()).isEmpty();
         assertThat(outcome.missing()).isEmpty();
         Results results = outcome.results();
-        assertThat(results.models())
-                .containsExactlyInAnyOrder("MemMamba", "Mamba", "Transformer++", "GPT-NeoX");
+        assertThat(results.models()).containsExactlyInAnyOrder("MemMamba", "Mamba", "Transformer++", "GPT-NeoX");
         for (String model : results.models()) {
             for (String context : new String[] {"context 128", "context 256"}) {
                 double perplexity = results.values(model, context, MemMambaTablesExperiment.PERPLEXITY)[0];

@@ -116,7 +116,8 @@ public abstract class LanguageNetwork implements AutoCloseable {
         try {
             for (Parameter parameter : copy.parameters()) {
                 Tensor from = source.weights().get(parameter.name());
-                if (!from.defined() || !Arrays.equals(from.shape(), parameter.tensor().shape())) {
+                if (!from.defined()
+                        || !Arrays.equals(from.shape(), parameter.tensor().shape())) {
                     throw new UserError("a " + config.modelType() + " needs \"" + parameter.name() + "\" "
                             + Tensors.shape(parameter.tensor()) + ", which this "
                             + source.config().modelType() + " does not have");

@@ -1,5 +1,6 @@
 package org.mamba4j.torch.nn;
 
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -8,6 +9,7 @@ import org.mamba4j.model.LayerParts;
 import org.mamba4j.torch.ComplexTensors;
 import org.mamba4j.torch.Tensors;
 import org.mamba4j.torch.kernel.DiagonalScan;
+import org.mamba4j.torch.kernel.ExpandedScan;
 import org.mamba4j.torch.kernel.ScanInputs;
 import org.mamba4j.torch.kernel.SequenceOutput;
 
@@ -15,7 +17,8 @@ import org.mamba4j.torch.kernel.SequenceOutput;
  * S6, the selective state space [1, section 3.2]: h ← exp(ΔA) h + ΔB u, y = C h + D u, where time steps Δ, B and C are
  * computed from the token itself, or some of them: the rest is constant, Δ in each channel, B and C in each channel and state.
  *
- * <p>With a real A and both B and C selective it runs on the fused scan of Mamba; all other kinds on {@link DiagonalScan}. A complex A
+ * <p>With a real A and both B and C selective it runs on the fused scan of Mamba; all other kinds on {@link DiagonalScan}, or, while a real one is
+ * trained, on {@link ExpandedScan}. A complex A
  * has N / 2 modes, each with its conjugate, and B and C are complex with it: as many numbers as the real one.
  *
  * <p>Reference: [1] A. Gu, T. Dao: Mamba, arXiv 2312.00752.
@@ -60,14 +63,17 @@ final class S6Layer implements InnerLayer {
         Selection selection = select(u);
         Tensor exact = u.to(ScalarType.Float); // (B, L, D)
         Tensor delta = torch.softplus(selection.delta().to(ScalarType.Float).add(layer.weight("mixer.dt_proj.bias")));
-        SequenceOutput scan = DiagonalScan.apply(new DiagonalScan.Inputs(
+        DiagonalScan.Inputs inputs = new DiagonalScan.Inputs(
                 exact,
                 delta,
                 rate(),
                 layer.weight("mixer.A_imag"),
                 selection.b().to(ScalarType.Float),
                 selection.c().to(ScalarType.Float),
-                carry.get(layer.index(), "ssm")));
+                carry.get(layer.index(), "ssm"));
+        SequenceOutput scan = GradMode.is_enabled() && !parts.isComplex()
+                ? ExpandedScan.apply(inputs, layer.kernels().scan(), carry.wantsState())
+                : DiagonalScan.apply(inputs);
         if (carry.wantsState()) {
             carry.update(layer.index(), "ssm", scan.lastState());
         }
