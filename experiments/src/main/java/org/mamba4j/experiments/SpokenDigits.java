@@ -7,22 +7,16 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
-import org.mamba4j.inference.GenerationOptions;
-import org.mamba4j.inference.LanguageModel;
-import org.mamba4j.inference.SamplingOptions;
-import org.mamba4j.model.MambaConfig;
 import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.audio.DigitClassifier;
 import org.mamba4j.tasks.audio.DigitSequences;
 import org.mamba4j.tasks.audio.Hearing;
 import org.mamba4j.tasks.audio.Recording;
 import org.mamba4j.tasks.audio.Wav;
-import org.mamba4j.torch.decode.CudaLanguageModel;
-import org.mamba4j.torch.kernel.Precision;
 import org.mamba4j.torch.nn.BatchDrawing;
+import org.mamba4j.torch.nn.LanguageNetwork;
 import org.mamba4j.torch.train.TaskTraining;
 
 /** The recordings of an experiment, and the judge who has heard those for training and no other sound. */
@@ -69,7 +63,7 @@ final class SpokenDigits {
         return test;
     }
 
-    /** Tokens of a sequence: a recording, its digit before it; 19 of 20 are not longer at full scale. */
+    /** Tokens of a sequence: a recording and its digit; 12 of 13 are not longer at full scale. */
     int length() {
         return length(setup);
     }
@@ -79,9 +73,9 @@ final class SpokenDigits {
         return setup.by(448, 1024, 5120);
     }
 
-    /** Samples that a model says at most. */
+    /** Tokens that a model says at most. */
     private int longest() {
-        return setup.by(100, 1023, 5119);
+        return setup.by(100, 1024, 5120);
     }
 
     private int epochs() {
@@ -166,7 +160,7 @@ final class SpokenDigits {
             run.pauseIfTimeIsUp();
             run.progress(1, "speaking at temperature " + temperature);
             long start = System.nanoTime();
-            List<Wav> sounds = speak(trained, run, meant, temperature, seed * 1000).stream()
+            List<Wav> sounds = speak(trained.network(), meant, longest(), temperature, seed * 1000).stream()
                     .map(tokens -> DigitSequences.sound(rate(), tokens))
                     .toList();
             double seconds = (System.nanoTime() - start) * 1e-9;
@@ -181,36 +175,17 @@ final class SpokenDigits {
         }
     }
 
-    /** A Mamba has decoders of its own; the other families draw side by side from the network that was trained. */
-    private List<int[]> speak(TaskTraining trained, PartRun run, List<Integer> digits, double temperature, long seed) {
-        int[] first = digits.stream()
-                .mapToInt(digit -> DigitSequences.FIRST_DIGIT + digit)
-                .toArray();
-        if (!(trained.network().config() instanceof MambaConfig)) {
-            return new BatchDrawing(trained.network()).draw(first, longest(), temperature, DigitSequences.END, seed);
-        }
-        Path checkpoint = run.folder().resolve("speaker");
-        trained.save(checkpoint);
-        try (LanguageModel speaker = open(checkpoint)) {
-            return speaker.generate(
-                    Arrays.stream(first).mapToObj(token -> new int[] {token}).toList(),
-                    GenerationOptions.DEFAULTS
-                            .withMaxNewTokens(longest())
-                            .withSampling(SamplingOptions.DEFAULTS
-                                    .withTemperature(temperature)
-                                    .withSeed(seed))
-                            .withEndTokens(Set.of(DigitSequences.END)));
-        }
+    /** Digits said side by side: each sequence from its first token on, as {@link DigitSequences} lays them out. */
+    static List<int[]> speak(
+            LanguageNetwork network, List<Integer> digits, int longest, double temperature, long seed) {
+        int[] first = digits.stream().mapToInt(DigitSequences::digit).toArray();
+        BatchDrawing.Rules rules =
+                new BatchDrawing.Rules(DigitSequences.voice(), DigitSequences.END, DigitSequences.PERIOD);
+        return new BatchDrawing(network).draw(first, longest, temperature, rules, seed);
     }
 
     private int rate() {
         return train.getFirst().sound().rate();
-    }
-
-    private LanguageModel open(Path checkpoint) {
-        return setup.device().equals("cpu")
-                ? LanguageModel.open(checkpoint)
-                : CudaLanguageModel.load(checkpoint, setup.device(), Precision.FLOAT32);
     }
 
     private static void write(List<Wav> sounds, List<Integer> meant, Path folder, String name) {

@@ -9,7 +9,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.UserError;
 import org.mamba4j.model.ComposedConfig;
+import org.mamba4j.tasks.audio.DigitSequences;
+import org.mamba4j.tasks.audio.Recording;
 import org.mamba4j.tasks.audio.Wav;
+import org.mamba4j.torch.kernel.MambaKernels;
+import org.mamba4j.torch.nn.LanguageNetwork;
 
 class AudioExperimentTest {
     @TempDir
@@ -33,6 +37,29 @@ class AudioExperimentTest {
         Path sound = folder.resolve("out/parts/sounds/Mamba-seed1-T0.9-7_0.wav");
         assertThat(Wav.read(sound).rate()).isEqualTo(8000);
         assertThat(folder.resolve("out").resolve("tables.md")).content().contains("| Mamba |", "inception score");
+    }
+
+    /** What is said is laid out as what is heard: a sound that a model made up, heard again, is the same sequence. */
+    @Test
+    void speaksInTheSequencesThatItLearnsFrom() {
+        Setup smoke = new Setup(Scale.SMOKE, "cpu", List.of(1L), folder, 0);
+        List<Integer> digits = List.of(7, 0, 7, 9);
+        for (AudioExperiment.Row row : AudioExperiment.rows(smoke)) {
+            try (LanguageNetwork network = LanguageNetwork.create(row.model().config(), MambaKernels.fused(), 3)) {
+                List<int[]> spoken = SpokenDigits.speak(network, digits, 300, 1, 5);
+                assertThat(spoken).hasSameSizeAs(digits);
+                for (int i = 0; i < digits.size(); i++) {
+                    int[] tokens = spoken.get(i);
+                    Wav sound = DigitSequences.sound(8000, tokens);
+                    assertThat(sound.length()).isEqualTo(tokens.length - Math.ceilDiv(tokens.length, 64));
+                    Recording heard = new Recording(digits.get(i), "model", 9, sound); // as loud as it is
+                    assertThat(DigitSequences.batch(List.of(heard), tokens.length)
+                                    .inputs())
+                            .isEqualTo(tokens);
+                }
+                assertThat(spoken.get(0)).isNotEqualTo(spoken.get(2)); // the same digit, said otherwise
+            }
+        }
     }
 
     @Test

@@ -3,6 +3,7 @@ package org.mamba4j.tasks.audio;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.mamba4j.UserError;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
@@ -12,6 +13,10 @@ import org.mamba4j.data.Draws;
  * Spoken digits for a language model of sound: first the token of the digit, then sample by sample the {@link MuLaw} steps
  * of a recording, then {@link #END}. So a model says a digit when it is given its token and goes on to the end.
  *
+ * <p>A voice begins late and lasts for thousands of samples, so the digit is said again: its token stands at place 0 and at
+ * every {@value #PERIOD}th from there on, between samples. It is put there by whoever makes the sequence, in training and in
+ * speaking alike, and nobody is asked for it.
+ *
  * <p>A recording longer than the batch is cut off, before its end; after a shorter one comes padding that counts nothing.
  */
 public final class DigitSequences implements BatchSource {
@@ -20,6 +25,12 @@ public final class DigitSequences implements BatchSource {
 
     /** Token after the last sample. */
     public static final int END = FIRST_DIGIT + 10;
+
+    /**
+     * Places from one token of the digit to the next: a multiple of 16, so that in a model that pools 4 · 4 places it always
+     * stands at the same one of a pool, and only 4 times that, so that a convolution of 4 over pools always sees one.
+     */
+    public static final int PERIOD = 64;
 
     /** Tokens in all, rounded up to a multiple of 16, as matrix products like it. */
     public static final int VOCAB_SIZE = 272;
@@ -77,43 +88,75 @@ public final class DigitSequences implements BatchSource {
         int rows = recordings.size();
         int[] inputs = new int[rows * length];
         int[] targets = new int[inputs.length];
-        int asked = 0;
-        for (int row = 0; row < rows; row++) {
-            asked += asked(recordings.get(row), length);
-        }
         float[] weights = new float[inputs.length];
+        int asked = 0;
+        for (Recording recording : recordings) {
+            asked += asked(recording, length);
+        }
         for (int row = 0; row < rows; row++) {
-            Recording recording = recordings.get(row);
-            int[] steps = recording.steps();
-            int kept = Math.min(steps.length, length);
+            int[] tokens = tokens(recordings.get(row), length + 1);
             int from = row * length;
-            inputs[from] = FIRST_DIGIT + recording.digit();
-            System.arraycopy(steps, 0, inputs, from + 1, Math.min(kept, length - 1));
-            System.arraycopy(steps, 0, targets, from, kept);
-            if (kept < length) {
-                targets[from + kept] = END;
+            System.arraycopy(tokens, 0, inputs, from, length);
+            System.arraycopy(tokens, 1, targets, from, length);
+            int left = asked(recordings.get(row), length);
+            for (int i = 0; i < length && left > 0; i++) {
+                if (!isDigit(i + 1)) {
+                    weights[from + i] = 1f / asked;
+                    left--;
+                }
             }
-            Arrays.fill(weights, from, from + asked(recording, length), 1f / asked);
         }
         return Batch.weighted(rows, inputs, targets, weights);
     }
 
-    /** Tokens of {@code recording} that are asked for in a sequence of {@code length} tokens. */
-    public static int asked(Recording recording, int length) {
-        return Math.min(recording.sound().length() + 1, length);
+    /** The first {@code count} tokens of a sequence, padding included. */
+    private static int[] tokens(Recording recording, int count) {
+        int[] steps = recording.steps();
+        int[] tokens = new int[count];
+        int said = 0;
+        for (int i = 0; i < count && said <= steps.length; i++) {
+            if (isDigit(i)) {
+                tokens[i] = digit(recording.digit());
+            } else {
+                tokens[i] = said < steps.length ? steps[said] : END;
+                said++;
+            }
+        }
+        return tokens;
     }
 
-    /** The sound that tokens stand for, up to the first that is no sample. */
+    /** The token of a digit. */
+    public static int digit(int digit) {
+        return FIRST_DIGIT + digit;
+    }
+
+    /** Whether the digit's token stands at {@code place} of a sequence, the first being 0. */
+    public static boolean isDigit(int place) {
+        return place % PERIOD == 0;
+    }
+
+    /** Tokens that may stand at all other places before the padding: samples and the end. */
+    public static List<Integer> voice() {
+        return IntStream.concat(IntStream.range(0, MuLaw.STEPS), IntStream.of(END))
+                .boxed()
+                .toList();
+    }
+
+    /** Tokens of {@code recording} that are asked for in a sequence of {@code length} tokens. */
+    public static int asked(Recording recording, int length) {
+        return Math.min(recording.sound().length() + 1, length - length / PERIOD);
+    }
+
+    /** The sound of a sequence, from its first token on to the end or where it stops. */
     public static Wav sound(int rate, int[] tokens) {
+        float[] samples = new float[tokens.length];
         int count = 0;
-        while (count < tokens.length && tokens[count] < MuLaw.STEPS) {
-            count++;
+        for (int i = 0; i < tokens.length && (isDigit(i) || tokens[i] < MuLaw.STEPS); i++) {
+            if (!isDigit(i)) {
+                samples[count++] = MuLaw.decode(tokens[i]);
+            }
         }
-        float[] samples = new float[count];
-        for (int i = 0; i < count; i++) {
-            samples[i] = MuLaw.decode(tokens[i]);
-        }
-        return new Wav(rate, samples);
+        return new Wav(rate, Arrays.copyOf(samples, count));
     }
 
     @Override

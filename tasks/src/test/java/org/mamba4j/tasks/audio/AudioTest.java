@@ -104,15 +104,61 @@ class AudioTest {
         assertThat(recording.sound().samples()).containsExactly(new float[] {0.45f, -0.9f, 0.9f}, Offset.offset(1e-6f));
         int[] steps = recording.steps();
         Batch whole = DigitSequences.batch(List.of(recording), 5);
-        assertThat(whole.inputs()).containsExactly(263, steps[0], steps[1], steps[2], 0);
+        assertThat(whole.inputs()).containsExactly(263, steps[0], steps[1], steps[2], DigitSequences.END);
         assertThat(whole.targets()).containsExactly(steps[0], steps[1], steps[2], DigitSequences.END, 0);
         assertThat(whole.weights()).containsExactly(0.25f, 0.25f, 0.25f, 0.25f, 0);
         Batch cut = DigitSequences.batch(List.of(recording), 2);
         assertThat(cut.inputs()).containsExactly(263, steps[0]);
         assertThat(cut.targets()).containsExactly(steps[0], steps[1]);
-        Wav sound = DigitSequences.sound(RATE, new int[] {steps[0], steps[1], DigitSequences.END, 5});
+        Wav sound = DigitSequences.sound(RATE, new int[] {263, steps[0], steps[1], DigitSequences.END, 5});
         assertThat(sound.length()).isEqualTo(2);
         assertThat(sound.samples()[1]).isCloseTo(-0.9f, Offset.offset(0.02f));
+    }
+
+    @Test
+    void aDigitIsSaidAgainAtRegularPlaces() {
+        Recording recording = tone(4, 0, 3);
+        int[] steps = recording.steps();
+        for (int length : new int[] {1, 2, 63, 64, 65, 128, 700, steps.length, steps.length + 100}) {
+            Batch batch = DigitSequences.batch(List.of(recording, recording), length);
+            List<Integer> said = new ArrayList<>();
+            for (int i = 0; i < length; i++) {
+                boolean again = i % DigitSequences.PERIOD == 0;
+                int before = Math.ceilDiv(i, DigitSequences.PERIOD); // tokens of the digit in front of this place
+                int sample = i - before;
+                int expected = again ? 260 : sample < steps.length ? steps[sample] : sample == steps.length ? 266 : 0;
+                if (sample > steps.length) {
+                    expected = 0; // padding
+                }
+                assertThat(batch.inputs()[length + i])
+                        .as("place %d of %d", i, length)
+                        .isEqualTo(expected);
+                if (batch.weights()[length + i] > 0) {
+                    assertThat((i + 1) % DigitSequences.PERIOD).isNotZero();
+                    said.add(batch.targets()[length + i]);
+                }
+                if (i + 1 < length) {
+                    assertThat(batch.targets()[length + i]).isEqualTo(batch.inputs()[length + i + 1]);
+                }
+            }
+            assertThat(said).hasSize(DigitSequences.asked(recording, length));
+            for (int i = 0; i < said.size(); i++) {
+                assertThat(said.get(i)).isEqualTo(i < steps.length ? steps[i] : DigitSequences.END);
+            }
+            double weight = 0;
+            for (float each : batch.weights()) {
+                weight += each;
+            }
+            assertThat(weight).isCloseTo(1, Offset.offset(1e-4));
+        }
+        Batch whole = DigitSequences.batch(List.of(recording), 2 * steps.length);
+        assertThat(DigitSequences.asked(recording, 2 * steps.length)).isEqualTo(steps.length + 1);
+        float[] back = DigitSequences.sound(RATE, whole.inputs()).samples();
+        assertThat(back).hasSize(steps.length);
+        for (int i = 0; i < back.length; i++) {
+            assertThat(MuLaw.encode(back[i])).isEqualTo(steps[i]);
+        }
+        assertThat(DigitSequences.voice()).hasSize(257).contains(0, 255, 266).doesNotContain(256, 265, 267);
     }
 
     @Test
