@@ -4,6 +4,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
+import org.mamba4j.data.LengthCourse;
 import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.dna.Bases;
 import org.mamba4j.tasks.dna.DnaWindows;
@@ -13,13 +15,14 @@ import org.mamba4j.tasks.dna.Genome;
  * DNA [1, section 4.3]: does a language model of bases gain from a longer context, and from more parameters; and can it
  * tell species apart, the better the more it reads ({@link SpeciesParts})?
  *
- * <p>Context: models of equal size and equal tokens in each step are trained at lengths 2^10 … 2^17 and asked for the same
- * bases of held-out contigs, in windows of that length ({@link DnaLosses}). Size: at 2^10, widths of 64 … 256, every family.
- * 2^17 is the longest: of three of the four genomes neither a held-out contig nor most of the others have 2^18 bases. Either strand is read in
- * training ("reverse-complement augmentation").
+ * <p>Context: models of equal size and equal tokens in each step are trained for lengths 2^10 … 2^17 and asked for the same
+ * bases of held-out contigs, in windows of that length ({@link DnaLosses}). As in the paper the length is warmed up: every
+ * such training begins at 2^10 and doubles it in equal stages during the first half of its steps. Size: at 2^10, widths of
+ * 64 … 256, every family. 2^17 is the longest: of three of the four genomes neither a held-out contig nor most of the others
+ * have 2^18 bases. Either strand is read in training ("reverse-complement augmentation").
  *
  * <p>Departures from the paper: four small genomes (or as much of them as is public here) instead of the human one, 2^17
- * instead of 2^24 tokens in a step, hundreds instead of tens of thousands of steps, no warm-up of the length.
+ * instead of 2^24 tokens in a step, hundreds instead of tens of thousands of steps.
  *
  * <p>Reference: [1] A. Gu, T. Dao: Mamba, arXiv 2312.00752.
  */
@@ -148,9 +151,15 @@ final class DnaExperiment implements Experiment {
         return setup.by(List.of(7), List.of(8, 10, 12), List.of(10, 12, 14, 17));
     }
 
+    /** Where the length begins, as a power of 2. */
+    private static int firstPower(Setup setup) {
+        return setup.by(5, 8, 10);
+    }
+
     private static Part length(Family family, int power, long seed, Setup setup, Genomes genomes) {
         ModelRow row = family.row(setup.by(16, 48, 128), setup.by(1, 2, 6), 1 << power);
-        return part(row, "context 2^" + power, family.rate(), power, seed, setup, genomes);
+        LengthCourse course = course(firstPower(setup), power, tokens(setup), steps(setup));
+        return part(row, "context 2^" + power, family.rate(), course, seed, setup, genomes);
     }
 
     private static Part size(Family family, int size, long seed, Setup setup, Genomes genomes) {
@@ -159,26 +168,54 @@ final class DnaExperiment implements Experiment {
         ModelRow row = family.row(width, layers, 1 << setup.by(6, 8, 10));
         // Rows are told apart by their names: the same model at the same length is another part in another row.
         ModelRow named = new ModelRow(row.name() + " of width " + width, row.json());
-        return part(named, "size", family.rate(), setup.by(6, 8, 10), seed, setup, genomes);
+        int power = setup.by(6, 8, 10);
+        LengthCourse course = course(power, power, tokens(setup), steps(setup));
+        return part(named, "size", family.rate(), course, seed, setup, genomes);
+    }
+
+    private static int tokens(Setup setup) {
+        return setup.by(1 << 10, 1 << 13, 1 << 17);
+    }
+
+    private static int steps(Setup setup) {
+        return setup.stepsBy(25, 300, 1200);
+    }
+
+    /**
+     * Lengths 2^{@code firstPower}, twice that, and so on in equal shares of the first half of the steps; the second half has
+     * the length itself.
+     *
+     * @param power of 2: the length
+     * @param tokens of each batch, whatever its length
+     */
+    static LengthCourse course(int firstPower, int power, int tokens, int steps) {
+        int shorter = power - firstPower;
+        return new LengthCourse(IntStream.rangeClosed(0, shorter)
+                .mapToObj(i -> {
+                    int length = 1 << (firstPower + i);
+                    long firstBatch = i == 0 ? 0 : (long) steps * i / (2L * shorter);
+                    return new LengthCourse.Phase(firstBatch, length, Math.max(1, tokens / length));
+                })
+                .toList());
     }
 
     private static Part part(
-            ModelRow row, String setting, double rate, int power, long seed, Setup setup, Genomes genomes) {
-        int tokens = setup.by(1 << 10, 1 << 13, 1 << 17);
-        int length = 1 << power;
-        int rows = Math.max(1, tokens / length);
-        int steps = setup.stepsBy(25, 300, 1200);
+            ModelRow row, String setting, double rate, LengthCourse course, long seed, Setup setup, Genomes genomes) {
+        LengthCourse.Phase last = course.phases().getLast();
+        int length = last.length();
+        int rows = last.rows();
         int piece = setup.by(1 << 10, 1 << 14, 1 << 17);
         int most = setup.by(4, 12, 64);
         return new TrainedPart(
                 row,
                 setting,
                 seed,
-                settings(setup, rate * setup.by(5, 2, 1), rows, length, steps),
+                settings(setup, rate * setup.by(5, 2, 1), rows, length, steps(setup)),
                 setup.device(),
-                "DNA of " + genomes.description() + "; " + rows + " windows of " + length + ", held out " + most
+                "DNA of " + genomes.description() + "; " + rows + " windows of " + length
+                        + (course.phases().size() > 1 ? ", " + course : "") + ", held out " + most
                         + " pieces of " + piece + ", asked base by base",
-                DnaWindows.training(genomes.train(), length, rows, seed),
+                Staged.of(course, phase -> DnaWindows.training(genomes.train(), phase.length(), phase.rows(), seed)),
                 (trained, run, figures) -> {
                     long start = System.nanoTime();
                     DnaLosses losses = DnaLosses.of(
@@ -224,10 +261,15 @@ final class DnaExperiment implements Experiment {
         String caption = String.format(
                 Locale.ROOT,
                 "Bits per base of held-out contigs, the same bases in every cell; 2 is a guess. %,d steps of %,d tokens.",
-                setup.stepsBy(25, 300, 1200),
-                setup.by(1 << 10, 1 << 13, 1 << 17));
+                steps(setup),
+                tokens(setup));
         List<ResultTable> tables = new ArrayList<>(List.of(
-                new ResultTable("DNA: loss by length of the context", columns, byLength, caption),
+                new ResultTable(
+                        "DNA: loss by length of the context",
+                        columns,
+                        byLength,
+                        caption + " Trainings begin at 2^" + firstPower(setup)
+                                + " and double the length in equal stages of the first half of their steps."),
                 new ResultTable(
                         "DNA: loss by size of the model",
                         List.of("model", "parameters", "seeds", BITS),

@@ -5,8 +5,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import org.mamba4j.data.Batch;
-import org.mamba4j.data.BatchSource;
 import org.mamba4j.data.LengthCourse;
 import org.mamba4j.tasks.Estimate;
 import org.mamba4j.tasks.dna.Composition;
@@ -90,10 +88,6 @@ final class SpeciesParts {
         int rows = rows(setup);
         int steps = steps(setup);
         LengthCourse course = course(power, rows, steps);
-        List<BatchSource> sources = course.phases().stream()
-                .<BatchSource>map(
-                        phase -> new SpeciesSequences(genomes.train(), phase.length(), phase.rows(), TEXT_WEIGHT, seed))
-                .toList();
         double rate = row.name().startsWith("Trans") || row.name().equals("Hyena") ? 1e-3 : 2e-3;
         return new TrainedPart(
                 row,
@@ -103,7 +97,10 @@ final class SpeciesParts {
                 setup.device(),
                 "species of " + genomes.description() + "; " + course + ", text " + TEXT_WEIGHT + "; asked "
                         + tests(setup) * TEST_ROWS + " times",
-                new Phases(course, sources),
+                Staged.of(
+                        course,
+                        phase ->
+                                new SpeciesSequences(genomes.train(), phase.length(), phase.rows(), TEXT_WEIGHT, seed)),
                 (trained, run, figures) -> measure(trained, run, figures, setup, questions(genomes, power), power));
     }
 
@@ -114,24 +111,6 @@ final class SpeciesParts {
                 .mapToObj(i -> new LengthCourse.Phase(
                         (long) steps * i / phases, 1 << (i == phases - 1 ? power : FIRST_POWER + 2 * i), rows))
                 .toList());
-    }
-
-    /** The sources of a course, one for each phase. */
-    private record Phases(LengthCourse course, List<BatchSource> sources) implements BatchSource {
-        @Override
-        public Batch batch(long index) {
-            return sources.get(course.phaseOf(index)).batch(index);
-        }
-
-        @Override
-        public long batchesPerEpoch() {
-            return Long.MAX_VALUE;
-        }
-
-        @Override
-        public int vocabSize() {
-            return sources.getFirst().vocabSize();
-        }
     }
 
     private static void measure(

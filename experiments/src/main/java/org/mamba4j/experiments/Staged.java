@@ -1,8 +1,10 @@
 package org.mamba4j.experiments;
 
 import java.util.List;
+import java.util.function.Function;
 import org.mamba4j.data.Batch;
 import org.mamba4j.data.BatchSource;
+import org.mamba4j.data.LengthCourse;
 
 /**
  * One source after the other: short sequences first, for example, from which a model learns sooner what it needs for long
@@ -18,6 +20,13 @@ record Staged(List<Stage> stages) implements BatchSource {
      * @param source of its batches
      */
     record Stage(long firstBatch, BatchSource source) {}
+
+    /** A source for each phase of {@code course}. */
+    static Staged of(LengthCourse course, Function<LengthCourse.Phase, BatchSource> sources) {
+        return new Staged(course.phases().stream()
+                .map(phase -> new Stage(phase.firstBatch(), sources.apply(phase)))
+                .toList());
+    }
 
     Staged {
         stages = List.copyOf(stages);

@@ -8,10 +8,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.mamba4j.UserError;
+import org.mamba4j.checkpoint.AtomicFile;
+import org.mamba4j.data.Batch;
+import org.mamba4j.data.LengthCourse;
 
 class DnaExperimentTest {
     @TempDir
@@ -43,6 +47,66 @@ class DnaExperimentTest {
         assertThat(outcome.results().values("frequencies of 2 bases", "species 2^7", "sequences right")[0])
                 .isGreaterThan(0.95 * asked);
         assertThat(folder.resolve("out").resolve("tables.md")).content().contains("| Mamba |", "species told apart");
+    }
+
+    @Test
+    void theLengthDoublesFromTheShortestInTheFirstHalfOfTheSteps() {
+        LengthCourse course = DnaExperiment.course(10, 13, 1 << 17, 1200);
+        assertThat(course.phases())
+                .containsExactly(
+                        new LengthCourse.Phase(0, 1 << 10, 128),
+                        new LengthCourse.Phase(200, 1 << 11, 64),
+                        new LengthCourse.Phase(400, 1 << 12, 32),
+                        new LengthCourse.Phase(600, 1 << 13, 16));
+        assertThat(DnaExperiment.course(10, 10, 1 << 17, 1200)).isEqualTo(LengthCourse.constant(1 << 10, 128));
+        assertThat(DnaExperiment.course(10, 17, 1 << 17, 1).at(1).length()).isEqualTo(1 << 17);
+        for (int power = 10; power <= 17; power++) {
+            LengthCourse each = DnaExperiment.course(10, power, 1 << 17, 1200);
+            assertThat(each.phases())
+                    .hasSize(power - 9)
+                    .allSatisfy(
+                            phase -> assertThat(phase.length() * phase.rows()).isEqualTo(1 << 17));
+            assertThat(each.at(0).length()).isEqualTo(1 << 10);
+            assertThat(each.at(600).length()).isEqualTo(1 << power);
+            assertThat(each.at(1199).rows()).isEqualTo(1 << (17 - power));
+        }
+    }
+
+    @Test
+    void everyFamilyBeginsWithShortWindowsAndSaysSo() {
+        SplittableRandom random = new SplittableRandom(1);
+        StringBuilder genome = new StringBuilder();
+        for (int length : new int[] {500_000, 80_000}) {
+            genome.append(">contig").append(length).append('\n');
+            random.ints(length, 0, 4).forEach(base -> genome.append("ACGT".charAt(base)));
+            genome.append('\n');
+        }
+        for (String species : new String[] {"one", "other"}) {
+            Path file = folder.resolve("dna").resolve(species + ".fa");
+            AtomicFile.makeFolderOf(file);
+            AtomicFile.writeString(file, genome.toString());
+        }
+        Setup setup = new Setup(Scale.SMALL, "cpu", List.of(1L), folder, 0);
+        List<TrainedPart> parts = new DnaExperiment()
+                .parts(setup).stream()
+                        .filter(part ->
+                                part instanceof TrainedPart && part.setting().startsWith("context"))
+                        .map(TrainedPart.class::cast)
+                        .toList();
+        assertThat(parts.stream().map(TrainedPart::model).distinct())
+                .containsExactlyInAnyOrder("Mamba", "Transformer++", "Hyena", "MemMamba");
+        for (TrainedPart part : parts) {
+            int power = Integer.parseInt(part.setting().substring("context 2^".length()));
+            for (int step = 0; step < 300; step += 25) {
+                Batch batch = part.source().batch(step);
+                int doubled = Math.min(power - 8, step * (power - 8) / 150);
+                assertThat(batch.length())
+                        .as("%s, step %d", part.setting(), step)
+                        .isEqualTo(1 << (8 + doubled));
+                assertThat(batch.rows() * batch.length()).isEqualTo(1 << 13);
+            }
+            assertThat(part.recipe().contains("firstBatch")).isEqualTo(power > 8);
+        }
     }
 
     @Test
