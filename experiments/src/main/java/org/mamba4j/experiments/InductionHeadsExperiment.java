@@ -145,7 +145,8 @@ final class InductionHeadsExperiment implements Experiment {
                 "optimiser.lr=" + setup.by(1e-2, 5e-3, selective ? 5e-3 : RATE_OF_OTHERS),
                 "optimiser.beta2=0.999",
                 "optimiser.weight_decay=0",
-                // A loss that is as good as zero still has gradients, and what they teach is to forget ever less: a rate that
+                // A loss that is as good as zero still has gradients, and what they teach is to forget ever less: a
+                // rate that
                 // falls ends that early.
                 "schedule.shape=" + (selective ? "constant" : "linear"),
                 "schedule.min_lr=0",
@@ -181,6 +182,9 @@ final class InductionHeadsExperiment implements Experiment {
             TaskTraining trained, PartRun run, TrainedPart.Figures figures, int sequences, int longestPower) {
         BatchReading reading = new BatchReading(trained.network());
         for (int power = longestPower; power >= FIRST_POWER; power--) {
+            if (figures.has(setting(power), ACCURACY)) {
+                continue;
+            }
             run.pauseIfTimeIsUp();
             run.progress(1, "asking at 2^" + power);
             long start = System.nanoTime();
@@ -250,7 +254,8 @@ final class InductionHeadsExperiment implements Experiment {
                 List.of("Paper: batches of 8, no weight decay, constant learning rate (better of 2e-4 and 1e-3, 1e-3"
                         + " for Mamba); 204,800 steps for MHA-Abs and Mamba, 409,600 for RoPE and xPos, 81,920 for H3"
                         + " and Hyena. Here: "
-                        + ResultTable.count(setup.stepsBy(120, 12_000, LONG_COURSE)) + " steps with a constant rate for Mamba and MemMamba, "
+                        + ResultTable.count(setup.stepsBy(120, 12_000, LONG_COURSE))
+                        + " steps with a constant rate for Mamba and MemMamba, "
                         + ResultTable.count(setup.stepsBy(120, 12_000, SHORT_COURSE))
                         + " with a falling rate for the others, learning rate "
                         + setup.by(1e-2, 5e-3, 5e-3) + " and " + setup.by(1e-2, 5e-3, RATE_OF_OTHERS)

@@ -322,6 +322,9 @@ final class MemMambaTablesExperiment implements Experiment {
 
     /** What is measured, and how long that took; NaN, an empty cell, where the memory is too small for a length. */
     private static void add(TrainedPart.Figures figures, String setting, String metric, DoubleSupplier measurement) {
+        if (figures.has(setting, metric)) {
+            return;
+        }
         long start = System.nanoTime();
         double[] measured = {Double.NaN};
         MeasuredPart.fits(() -> {

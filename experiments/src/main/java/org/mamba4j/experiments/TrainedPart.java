@@ -49,6 +49,11 @@ public record TrainedPart(
     /** Takes figures of the part's model. */
     @FunctionalInterface
     public interface Figures {
+        /** Whether there is one already, of a run that ended while measuring: then it need not be measured again. */
+        default boolean has(String setting, String metric) {
+            return false;
+        }
+
         /** As {@link Result} has them. */
         void add(String setting, String metric, double value, double seconds);
     }
@@ -113,12 +118,9 @@ public record TrainedPart(
                 training.load(kept);
             }
             double loss = train(training, run, kept);
-            List<Result> results = new ArrayList<>();
-            measurement.measure(
-                    training,
-                    run,
-                    (where, metric, value, seconds) -> results.add(
-                            new Result(model(), where, seed, metric, value, seconds, training.parameters())));
+            SavedFigures figures = new SavedFigures(kept, this, training.parameters());
+            measurement.measure(training, run, figures);
+            List<Result> results = new ArrayList<>(figures.results());
             results.add(new Result(
                     model(),
                     setting,

@@ -41,6 +41,11 @@ public final class GptNeox extends LanguageNetwork {
     }
 
     @Override
+    boolean looksBack() {
+        return true;
+    }
+
+    @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Attention.Turns turns = attention.turns(carry.tokensSeen(), embedded.size(1));
         return oneAfterAnother(0, config.nLayer(), embedded, observer, (i, x) -> block(i, x, turns, carry));

@@ -328,6 +328,14 @@ public abstract class LanguageNetwork implements AutoCloseable {
     }
 
     /**
+     * Whether a token looks at all those before it: read in parts, a text then costs more than all at once, as each part needs a
+     * mask.
+     */
+    boolean looksBack() {
+        return false;
+    }
+
+    /**
      * Whether a pass over batches of one form is the same operations each time, whatever they hold, and waits for no result:
      * only such work can be recorded and replayed.
      */

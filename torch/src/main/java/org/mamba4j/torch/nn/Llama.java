@@ -41,6 +41,11 @@ public final class Llama extends LanguageNetwork {
     }
 
     @Override
+    boolean looksBack() {
+        return true;
+    }
+
+    @Override
     Tensor blocks(Tensor embedded, Carry carry, Consumer<Tensor> observer) {
         Attention.Turns turns = positions.turns(carry.tokensSeen(), embedded.size(1));
         Tensor entered = positions.enter(embedded, carry.tokensSeen()); // (B, L, d)

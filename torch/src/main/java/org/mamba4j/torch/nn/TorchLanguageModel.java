@@ -23,7 +23,7 @@ import org.mamba4j.torch.kernel.MambaKernels;
 
 /**
  * A {@link LanguageNetwork} that streams, on libtorch. Long inputs pass in chunks of {@value #CHUNK} tokens, on a GPU of
- * {@value #GPU_CHUNK}, so memory does not grow with their length; the chunks meet in the state, and the layers are those of training. A model that must see whole texts gets them in one piece.
+ * {@value #GPU_CHUNK} or, where attention would need a mask, more, so memory does not grow with their length; the chunks meet in the state, and the layers are those of training. A model that must see whole texts gets them in one piece.
  */
 public final class TorchLanguageModel implements LanguageModel {
     /** Tokens of one forward pass. */
@@ -31,6 +31,9 @@ public final class TorchLanguageModel implements LanguageModel {
 
     /** The same on a GPU, which waits for the next call most of the time unless there is much to do in each. */
     static final int GPU_CHUNK = 1 << 16;
+
+    /** Greatest number of values of the residual stream of what is read at once on a GPU by a model that looks back. */
+    private static final int STREAM_AT_ONCE = 1 << 27;
 
     /** Greatest number of logits that are held at once while scoring. */
     private static final int SCORED_AT_ONCE = 1 << 22;
@@ -183,7 +186,7 @@ public final class TorchLanguageModel implements LanguageModel {
     private void read(State state, int[] tokens, int wanted, ChunkConsumer consumer) {
         TorchState own = own(state);
         Requests.checkTokens(tokens, vocabSize());
-        int chunk = readsInParts() ? model.kernels().isCuda() ? GPU_CHUNK : CHUNK : Math.max(1, tokens.length);
+        int chunk = readsInParts() ? chunk() : Math.max(1, tokens.length);
         for (int from = 0; from < tokens.length; from += chunk) {
             int start = from;
             int length = Math.min(chunk, tokens.length - from);
@@ -194,6 +197,14 @@ public final class TorchLanguageModel implements LanguageModel {
                 return hidden.size(1);
             });
         }
+    }
+
+    /** Tokens that are read at once. */
+    private int chunk() {
+        if (!model.kernels().isCuda()) {
+            return CHUNK;
+        }
+        return model.looksBack() ? Math.max(GPU_CHUNK, STREAM_AT_ONCE / config().dModel()) : GPU_CHUNK;
     }
 
     private Tensor pass(TorchState state, Tensor ids) {
