@@ -8,7 +8,7 @@ import org.mamba4j.memory.Replacement;
  * in its {@link ConfigField}.
  *
  * <p>Source: MemMamba, arXiv 2510.03279, for pool, summaries, thresholds, cross-token and cross-layer reading and the
- * fusion variants; chunk, period, first layer, the trigger by need, the growth of pools and notes at random are this project's.
+ * fusion variants; chunk, period, first layer, places for the newest notes, the trigger by need, the growth of pools and notes at random are this project's.
  */
 public record MemoryConfig(
         @ConfigField(
@@ -59,6 +59,15 @@ public record MemoryConfig(
                 oneOf = {"priority", "fifo"},
                 help = "which notes a full pool keeps: those of greatest importance, or the newest")
         String replacement,
+
+        @ConfigField(
+                key = "memory_newest_size",
+                otherwise = "0",
+                min = 0,
+                max = 65535,
+                help =
+                        "places of a pool that are the newest notes' under the replacement priority; the others keep the most important of those before")
+        int newestSize,
 
         @ConfigField(
                 key = "memory_fusion",
@@ -146,6 +155,7 @@ public record MemoryConfig(
                 crossLayerPeriod,
                 firstLayer,
                 replacement,
+                newestSize,
                 fusion,
                 readThreshold,
                 crossToken,
@@ -158,6 +168,11 @@ public record MemoryConfig(
         if (poolGrowth > 0 && poolLimit < poolSize) {
             throw new UserError("\"memory_pool_limit\" is " + poolLimit
                     + ", but must be at least \"memory_pool_size\", " + poolSize);
+        }
+        if (newestSize > 0 && (newestSize >= poolSize || replacement.equals("fifo"))) {
+            throw new UserError("\"memory_newest_size\" is " + newestSize
+                    + ", but must be less than \"memory_pool_size\", " + poolSize
+                    + ", and 0 with \"memory_replacement\" fifo, under which all notes are the newest");
         }
         if (!crossToken && !crossLayer) {
             throw new UserError("\"memory_cross_token\" and \"memory_cross_layer\" are both false: nothing would read"
@@ -177,7 +192,7 @@ public record MemoryConfig(
 
     /** Which note a full pool gives up. */
     public Replacement replacementPolicy() {
-        return replacement.equals("fifo") ? Replacement.FIFO : Replacement.PRIORITY;
+        return replacement.equals("fifo") ? Replacement.FIFO : new Replacement(newestSize);
     }
 
     /** Whether chance decides what is noted, and not the scorer. */
@@ -234,6 +249,10 @@ public record MemoryConfig(
 
         public Builder replacement(String replacement) {
             return set("replacement", replacement);
+        }
+
+        public Builder newestSize(int newestSize) {
+            return set("newestSize", newestSize);
         }
 
         public Builder fusion(String fusion) {

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class NoteRankingTest {
@@ -56,6 +56,63 @@ class NoteRankingTest {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource({"1,1", "2,1", "7,3", "7,6", "12,5", "5,9"})
+    void theNewestAndTheMostImportantOfThoseBefore(int capacity, int newest) {
+        for (long seed = 0; seed < 20; seed++) {
+            Replacement replacement = new Replacement(newest);
+            NoteRanking ranking = new NoteRanking(capacity, replacement);
+            List<Note> history = new ArrayList<>();
+            Random random = new Random(seed);
+            for (int t = 0; t < 300; t++) {
+                float importance = random.nextInt(12) - 4;
+                int entry = ranking.offer(importance, t, -1);
+                if (importance > -1) {
+                    history.add(new Note(importance, t));
+                    assertThat(entry).isEqualTo(ranking.size() - 1);
+                } else {
+                    assertThat(entry).isEqualTo(-1);
+                }
+                int places = Math.min(newest, capacity);
+                int first = Math.max(0, history.size() - places);
+                List<Note> expected = new ArrayList<>(history.subList(0, first).stream()
+                        .sorted(Comparator.comparingDouble((Note n) -> -n.importance)
+                                .thenComparingLong(Note::position))
+                        .limit(capacity - places)
+                        .toList());
+                expected.addAll(history.subList(first, history.size()));
+                assertThat(entries(ranking)).as("seed %d, token %d", seed, t).isEqualTo(expected);
+
+                NoteRanking copy = new NoteRanking(capacity, replacement);
+                for (Note note : expected) {
+                    assertThat(copy.restore(note.importance, note.position, expected.size()))
+                            .isTrue();
+                }
+                assertThat(entries(copy)).isEqualTo(expected);
+                assertThat(copy.important()).isEqualTo(ranking.important());
+            }
+        }
+    }
+
+    @Test
+    void takesOverOnlyWhatARankingCanHold() {
+        NoteRanking ranking = new NoteRanking(4, new Replacement(2));
+        assertThat(ranking.restore(1, 5, 3)).isTrue();
+        assertThat(ranking.restore(3, 7, 3)).as("the first of the newest").isTrue();
+        assertThat(ranking.restore(9, 6, 3)).as("earlier than the one before").isFalse();
+        assertThat(ranking.restore(9, 8, 3)).isTrue();
+        assertThat(ranking.restore(9, 9, 3)).as("one too many").isFalse();
+        ranking.clear();
+        assertThat(ranking.restore(1, 5, 4)).isTrue();
+        assertThat(ranking.restore(2, 6, 4))
+                .as("more important than the one before")
+                .isFalse();
+        assertThat(ranking.restore(Float.NaN, 6, 4)).isFalse();
+        assertThat(ranking.restore(1, 4, 4)).as("equal, but earlier").isFalse();
+        ranking.clear();
+        assertThat(ranking.restore(1, 5, 5)).as("more than fit").isFalse();
+    }
+
     @Test
     void tellsWhereANoteWentAndThatALoserWentNowhere() {
         NoteRanking ranking = new NoteRanking(2, Replacement.PRIORITY);
@@ -72,14 +129,15 @@ class NoteRankingTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Replacement.class)
-    void aGrowingPoolKeepsWhatItHas(Replacement replacement) {
+    @ValueSource(ints = {0, Integer.MAX_VALUE})
+    void aGrowingPoolKeepsWhatItHas(int newest) {
+        Replacement replacement = new Replacement(newest);
         NoteRanking ranking = new NoteRanking(3, replacement);
         ranking.limit(1);
         ranking.offer(2, 0, 0);
         ranking.offer(1, 1, 0);
         long kept = ranking.position(0);
-        assertThat(kept).isEqualTo(replacement == Replacement.FIFO ? 1 : 0);
+        assertThat(kept).isEqualTo(replacement.isFifo() ? 1 : 0);
         ranking.limit(2);
         ranking.offer(1, 2, 0);
         assertThat(entries(ranking).stream().map(Note::position)).containsExactly(kept, 2L);

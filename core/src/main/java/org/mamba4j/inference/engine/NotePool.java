@@ -19,6 +19,7 @@ import org.mamba4j.model.MemoryConfig;
 final class NotePool {
     private final MemoryConfig memory;
     private final String name;
+    private final Replacement replacement;
     private final NoteRanking ranking;
     private final NoteTable table;
     private final List<NoteTable> alone;
@@ -29,6 +30,7 @@ final class NotePool {
     private final MemorySegment openImportance;
     private final MemorySegment openNoted;
     private final Rows logGates;
+    private final MemorySegment promoted;
 
     /**
      * The pool of a new sequence.
@@ -46,7 +48,9 @@ final class NotePool {
         openSummary = state.tensor(name + "open.summary");
         openImportance = state.tensor(name + "open.importance");
         openNoted = state.tensor(name + "open.noted");
-        ranking = new NoteRanking(memory.greatestPool(), memory.replacementPolicy());
+        replacement = memory.replacementPolicy();
+        ranking = new NoteRanking(memory.greatestPool(), replacement);
+        promoted = MemorySegment.ofArray(new float[memory.summarySize()]);
         table = new NoteTable(Rows.dense(summary, 1, memory.greatestPool(), memory.summarySize()), logGates);
         alone = List.of(table);
         clear();
@@ -115,18 +119,32 @@ final class NotePool {
 
     private void offer(float value, long at, int place) {
         int before = ranking.size();
+        int oldest = ranking.important();
         int entry = ranking.offer(value, at, Float.NEGATIVE_INFINITY);
         if (entry < 0) {
             return;
         }
-        long row = 4L * memory.summarySize();
-        int after = ranking.size();
-        if (memory.replacementPolicy() == Replacement.PRIORITY) {
-            moveRows(entry, entry + 1, after - 1 - entry);
-        } else if (before == after) {
-            moveRows(1, 0, after - 1);
+        if (replacement.isPriority()) {
+            moveRows(entry, entry + 1, ranking.size() - 1 - entry);
+        } else if (ranking.promoted() != NoteRanking.NOBODY) {
+            moveOldest(oldest, ranking.promoted(), before);
         }
+        long row = 4L * memory.summarySize();
         MemorySegment.copy(openSummary, place * row, summary, entry * row, row);
+    }
+
+    /** Does with the rows what the ranking did with the oldest of the newest notes. */
+    private void moveOldest(int oldest, int to, int size) {
+        boolean isRoom = ranking.important() > oldest;
+        if (to != NoteRanking.NOWHERE) {
+            long row = 4L * memory.summarySize();
+            MemorySegment.copy(summary, oldest * row, promoted, 0, row);
+            moveRows(to, to + 1, (isRoom ? oldest : oldest - 1) - to);
+            MemorySegment.copy(promoted, 0, summary, to * row, row);
+        }
+        if (!isRoom) {
+            moveRows(oldest + 1, oldest, size - oldest - 1);
+        }
     }
 
     private void moveRows(int from, int to, int count) {
@@ -159,25 +177,25 @@ final class NotePool {
     void restore(String source, long tokens) {
         long committed = tokens - tokens % memory.chunkSize();
         int most = memory.poolSizeAfter(committed);
+        int held = 0;
+        while (held < memory.greatestPool() && (long) position.getAtIndex(JAVA_FLOAT, 2L * held) >= 0) {
+            held++;
+        }
+        if (held > most) {
+            throw damaged(source, "has more notes than the " + most + " that a pool holds after " + tokens + " tokens");
+        }
         ranking.clear();
-        ranking.limit(memory.greatestPool());
-        for (int i = 0; i < memory.greatestPool(); i++) {
-            float high = position.getAtIndex(JAVA_FLOAT, 2L * i);
-            if ((long) high < 0) {
-                break;
-            }
-            long at = NotePosition.of(high, position.getAtIndex(JAVA_FLOAT, 2L * i + 1));
+        ranking.limit(most);
+        for (int i = 0; i < held; i++) {
+            long at = NotePosition.of(
+                    position.getAtIndex(JAVA_FLOAT, 2L * i), position.getAtIndex(JAVA_FLOAT, 2L * i + 1));
             if (at < 0 || at >= committed) {
                 throw damaged(
                         source,
                         "has a note of token " + at + ", but only those before " + committed
                                 + " can be in a pool after " + tokens + " tokens");
             }
-            if (i == most) {
-                throw damaged(
-                        source, "has more notes than the " + most + " that a pool holds after " + tokens + " tokens");
-            }
-            if (ranking.offer(importance.getAtIndex(JAVA_FLOAT, i), at, Float.NEGATIVE_INFINITY) != i) {
+            if (!ranking.restore(importance.getAtIndex(JAVA_FLOAT, i), at, held)) {
                 throw damaged(source, "does not have its notes in the order of their importance");
             }
         }

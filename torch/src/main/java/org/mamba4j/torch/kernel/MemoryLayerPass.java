@@ -5,7 +5,6 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.mamba4j.memory.Replacement;
 import org.mamba4j.model.MemMambaConfig;
 import org.mamba4j.model.MemoryConfig;
 import org.mamba4j.torch.TensorScope;
@@ -101,6 +100,7 @@ public final class MemoryLayerPass {
     /** Whether memories of this configuration are trained by this class. */
     public static boolean covers(MemoryConfig memory) {
         return !memory.notesAtRandom()
+                && memory.newestSize() == 0
                 && memory.fusion().equals("residual")
                 && memory.crossLayerTrigger().equals("period")
                 && memory.crossLayerPeriod() <= CudaPoolRead.MOST_POOLS
@@ -133,7 +133,7 @@ public final class MemoryLayerPass {
                             tokens.scores(),
                             weights.threshold().value(),
                             place.layer,
-                            config.memory().replacementPolicy() == Replacement.FIFO),
+                            config.memory().replacementPolicy().isFifo()),
                     grid,
                     config.memory().summarySize(),
                     page.counts().select(0, place.line));

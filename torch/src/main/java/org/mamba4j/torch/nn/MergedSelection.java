@@ -59,6 +59,9 @@ final class MergedSelection implements NoteSelection {
         if (capacity.after(0) != places || capacity.after(Long.MAX_VALUE) != places) {
             throw new IllegalArgumentException("merged selection is for pools of one capacity");
         }
+        if (!replacement.isPriority() && !replacement.isFifo()) {
+            throw new IllegalArgumentException("merged selection is for pools that importance or age alone decides");
+        }
         Lists pools = elements(candidates, replacement, places);
         int boundaries = chunks.boundaries();
         for (int distance = 1; distance < boundaries; distance *= 2) {
@@ -67,7 +70,7 @@ final class MergedSelection implements NoteSelection {
             Lists merged = Lists.cat(2, earlier, later).first(places);
             pools = Lists.cat(1, pools.lists(0, distance), merged);
         }
-        if (replacement == Replacement.FIFO) {
+        if (replacement.isFifo()) {
             pools = inReadingOrder(pools);
         }
         Tensor filled = pools.key().isfinite().logical_or(pools.key().gt(new Scalar(0))); // +∞ is a rank too
@@ -80,10 +83,8 @@ final class MergedSelection implements NoteSelection {
         long batch = rank.size(0);
         Tensor index = Tensor.create(range(rank.size(1))).to(rank.device(), ScalarType.Long);
         index = index.view(1, -1).expand(rank.shape()); // (B, S)
-        Tensor key = switch (replacement) {
-            case PRIORITY -> rank;
-            case FIFO -> index.to(ScalarType.Double).masked_fill(rank.eq(NEVER), NEVER);
-        };
+        Tensor key =
+                replacement.isPriority() ? rank : index.to(ScalarType.Double).masked_fill(rank.eq(NEVER), NEVER);
         Chunks chunks = candidates.chunks();
         int complete = chunks.boundaries() - 1;
         Lists old = new Lists(

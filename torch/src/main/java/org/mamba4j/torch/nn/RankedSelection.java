@@ -24,7 +24,7 @@ final class RankedSelection implements NoteSelection {
         for (int b = 0; b < batch; b++) {
             NoteRanking ranking = new NoteRanking(places, replacement);
             Pass pass = new Pass(rank, b * perItem, ranking);
-            pass.offer(0, candidates.held());
+            pass.restore(candidates.held());
             for (int c = 0; c < chunks.boundaries(); c++) {
                 ranking.limit(capacity.after(chunks.begin(c)));
                 pass.offerUpTo(c, candidates);
@@ -45,6 +45,15 @@ final class RankedSelection implements NoteSelection {
     /** Offers the candidates of one sequence in order; their index stands for their position. */
     @SuppressWarnings("ArrayRecordComponent") // identity is enough: passes are never compared
     private record Pass(float[] rank, int base, NoteRanking ranking) {
+        /** The pool that the sequence brought along, entry by entry. */
+        void restore(int held) {
+            for (int i = 0; i < held; i++) {
+                if (!ranking.restore(rank[base + i], i, held)) {
+                    throw new IllegalArgumentException("entry " + i + " of a pool of " + held + " is out of order");
+                }
+            }
+        }
+
         void offer(int from, int to) {
             for (int i = from; i < to; i++) {
                 ranking.offer(rank[base + i], i, Float.NEGATIVE_INFINITY);

@@ -72,7 +72,7 @@ final class Learner implements AutoCloseable {
             LOG.log(
                     Level.INFO,
                     "a memory with these variants trains by autograd, several times slower than memory_fusion residual,"
-                            + " memory_cross_layer_trigger period and memory_importance learned, which have kernels");
+                            + " memory_cross_layer_trigger period, memory_importance learned and no memory_newest_size, which have kernels");
         }
         return new AutogradDescent(network, config, ranks);
     }

@@ -11,6 +11,7 @@ final class MemoryVariants {
         return Stream.of(
                         memory(),
                         memory().replacement("fifo"),
+                        memory().newestSize(1),
                         memory().fusion("gate"),
                         memory().fusion("plain"),
                         memory().fusion("product"),
