@@ -3,8 +3,7 @@ package org.mamba4j.experiments;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
-import org.mamba4j.UserError;
-import org.mamba4j.torch.TorchException;
+import org.mamba4j.torch.NotEnoughMemory;
 
 /**
  * A part that trains nothing: it times something, or weighs it.
@@ -53,12 +52,12 @@ record MeasuredPart(
      * Tries something that may need more memory than there is.
      *
      * @param work returns whether it could be done
-     * @return false where libtorch or the memory refused
+     * @return false where there is not enough
      */
     static boolean fits(BooleanSupplier work) {
         try {
             return work.getAsBoolean();
-        } catch (TorchException | UserError e) {
+        } catch (NotEnoughMemory e) {
             return false;
         }
     }

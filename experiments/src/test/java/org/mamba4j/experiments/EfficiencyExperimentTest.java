@@ -1,10 +1,13 @@
 package org.mamba4j.experiments;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.mamba4j.UserError;
+import org.mamba4j.torch.Torch;
 
 class EfficiencyExperimentTest {
     @Test
@@ -30,5 +33,19 @@ class EfficiencyExperimentTest {
         assertThat(folder.resolve("tables.md"))
                 .content()
                 .contains("| fused scan |", "composed parallel scan / fused scan", "Latency", "| Transformer++ |");
+    }
+
+    @Test
+    void onlyALackOfMemoryIsAnEmptyCell() {
+        assertThat(MeasuredPart.fits(() -> true)).isTrue();
+        assertThat(MeasuredPart.fits(() -> {
+                    throw Torch.translate(
+                            "generating", new RuntimeException("CUDA out of memory. Tried to allocate 9.00 GiB"));
+                }))
+                .isFalse();
+        assertThatThrownBy(() -> MeasuredPart.fits(() -> {
+                    throw new UserError("a logit is NaN");
+                }))
+                .hasMessage("a logit is NaN");
     }
 }

@@ -61,7 +61,7 @@ public final class Torch {
      *
      * @param operation what was being done, named first in the message
      * @param raw what was caught; any other exception than libtorch's is returned as it is
-     * @return a {@link UserError} where more memory was asked for than there is, a {@link TorchException} otherwise
+     * @return {@link NotEnoughMemory} where more was asked for than there is, a {@link TorchException} otherwise
      */
     public static RuntimeException translate(String operation, RuntimeException raw) {
         if (raw.getClass() != RuntimeException.class) { // JavaCPP throws C++ exceptions as exactly this
@@ -71,7 +71,7 @@ public final class Torch {
         int stack = text.indexOf("Exception raised from");
         String message = (stack < 0 ? text : text.substring(0, stack)).strip().replaceAll("\\s*\\n\\s*", "; ");
         if (message.contains("can't allocate memory") || message.contains("out of memory")) {
-            return new UserError(operation + ": " + notEnough(message), raw);
+            return new NotEnoughMemory(operation + ": " + notEnough(message), raw);
         }
         return new TorchException(operation + ": " + message, raw);
     }
