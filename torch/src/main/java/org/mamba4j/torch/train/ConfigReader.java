@@ -14,9 +14,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.mamba4j.UserError;
@@ -320,6 +322,7 @@ final class ConfigReader {
         return nearest(key, keys.stream().map(ConfigKeys.Key::name).toList());
     }
 
+    /** The key that was meant, if there is one like it; or else those of the section that was meant, or the sections. */
     private static String nearest(String key, List<String> names) {
         String best = names.getFirst();
         for (String name : names) {
@@ -327,8 +330,23 @@ final class ConfigReader {
                 best = name;
             }
         }
-        return (distance(key, best) <= 3 ? "; did you mean " + best + "?" : ";") + " Known keys: "
-                + String.join(", ", names);
+        if (distance(key, best) <= 3) {
+            return "; did you mean " + best + "?";
+        }
+        String section = key.substring(0, key.indexOf('.') + 1);
+        List<String> inIt = section.isEmpty()
+                ? List.of()
+                : names.stream().filter(name -> name.startsWith(section)).toList();
+        return inIt.isEmpty()
+                ? "; known keys: " + String.join(", ", shortened(names))
+                : "; keys of " + section + " are " + String.join(", ", inIt);
+    }
+
+    /** Sections once each, as {@code model.*}. */
+    private static Set<String> shortened(List<String> names) {
+        Set<String> all = new LinkedHashSet<>();
+        names.forEach(name -> all.add(name.contains(".") ? name.substring(0, name.indexOf('.')) + ".*" : name));
+        return all;
     }
 
     /** Levenshtein's distance: insertions, deletions and replacements between two short texts. */

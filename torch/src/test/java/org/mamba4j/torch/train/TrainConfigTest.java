@@ -213,7 +213,11 @@ class TrainConfigTest {
                 .hasMessageContaining("unknown key data.lenght; did you mean data.length?");
         assertThatThrownBy(() -> load(LEAST + "nonsense: 3\n"))
                 .hasMessageContaining("unknown key nonsense")
-                .hasMessageContaining("Known keys: out, seed");
+                .hasMessageContaining("known keys: out, seed")
+                .hasMessageContaining("model, data");
+        assertThatThrownBy(() -> load(LEAST, "schedule.nonsense=3"))
+                .hasMessageContaining(
+                        "unknown key schedule.nonsense; keys of schedule. are schedule.shape, schedule.steps");
         assertThatThrownBy(() -> load(LEAST, "optimizer.lr=3"))
                 .hasMessageContaining("unknown key optimizer.lr; did you mean optimiser.lr?");
         assertThatThrownBy(() -> load(LEAST, "optimiser=3")).hasMessageContaining("unknown key optimiser");
