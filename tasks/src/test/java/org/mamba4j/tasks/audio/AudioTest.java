@@ -198,6 +198,46 @@ class AudioTest {
     }
 
     @Test
+    void someSequencesAskForNoDigit() {
+        int length = 200;
+        int rows = 10;
+        DigitSequences told = new DigitSequences(tones(2, 1), length, rows, 5).atOtherSpeeds(0.1);
+        DigitSequences some = told.withoutDigitIn(0.15);
+        int without = 0;
+        for (int index = 0; index < 100; index++) {
+            Batch all = told.batch(index);
+            Batch batch = some.batch(index);
+            assertThat(some.batch(index).inputs()).isEqualTo(batch.inputs());
+            assertThat(batch.weights()).isEqualTo(all.weights());
+            for (int row = 0; row < rows; row++) {
+                int said = batch.inputs()[row * length];
+                without += said == DigitSequences.NO_DIGIT ? 1 : 0;
+                for (int i = 0; i < length; i++) {
+                    int place = row * length + i;
+                    int expected = all.inputs()[place];
+                    assertThat(batch.inputs()[place])
+                            .isEqualTo(i % DigitSequences.PERIOD == 0 && said == 267 ? 267 : expected);
+                    if (batch.weights()[place] > 0) {
+                        assertThat(batch.targets()[place]).isEqualTo(all.targets()[place]);
+                    }
+                }
+            }
+        }
+        assertThat(without).isBetween(100, 200); // 150 of 1,000 on the mean, with a deviation of 11
+        assertThat(told.withoutDigitIn(0).batch(3).inputs())
+                .isEqualTo(told.batch(3).inputs());
+
+        List<Recording> two = List.of(tone(4, 0, 3), tone(5, 0, 3));
+        Batch none = DigitSequences.batchWithoutDigits(two, length);
+        int[] expected = DigitSequences.batch(two, length).inputs();
+        for (int place = 0; place < expected.length; place++) {
+            expected[place] = place % length % DigitSequences.PERIOD == 0 ? 267 : expected[place];
+        }
+        assertThat(none.inputs()).isEqualTo(expected);
+        assertThat(none.weights()).isEqualTo(DigitSequences.batch(two, length).weights());
+    }
+
+    @Test
     void drawsTheSameBatchAgain() {
         DigitSequences source = new DigitSequences(tones(2, 1), 300, 8, 5);
         assertThat(source.batch(4).inputs()).isEqualTo(source.batch(4).inputs());
