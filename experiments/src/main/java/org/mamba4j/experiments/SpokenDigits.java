@@ -28,8 +28,26 @@ final class SpokenDigits {
     private static final String RECOGNISED = "sounds recognised";
     private static final String HEARD = "sounds heard";
 
-    /** Of sampling; 1 is the model's own distribution. */
-    static final List<Double> TEMPERATURES = List.of(1.0, 0.9, 0.8);
+    /**
+     * How digits are said.
+     *
+     * @param temperature of sampling; 1 is the model's own distribution
+     * @param guidance how much more than by itself a model follows the digit that is asked for; 0 for no more
+     */
+    record Manner(double temperature, double guidance) {
+        /** As results and tables have it: guidance is named where there is any. */
+        String setting() {
+            return guidance == 0
+                    ? String.format(Locale.ROOT, "T = %.1f", temperature)
+                    : String.format(Locale.ROOT, "T = %.1f, g = %.1f", temperature, guidance);
+        }
+    }
+
+    /** A model's own; what people said is listed beside it. */
+    static final Manner OWN = new Manner(1, 0);
+
+    private static final List<Manner> MANNERS =
+            List.of(OWN, new Manner(1, 1), new Manner(1, 2), new Manner(1, 4), new Manner(0.9, 2));
 
     private static final long SEED_OF_JUDGE = 1;
 
@@ -96,8 +114,9 @@ final class SpokenDigits {
         return judges.computeIfAbsent(SEED_OF_JUDGE, seed -> DigitClassifier.train(train, epochs(), seed));
     }
 
-    static String setting(double temperature) {
-        return String.format(Locale.ROOT, "T = %.1f", temperature);
+    /** The manners in which each model says its digits. */
+    static List<Manner> manners(Setup setup) {
+        return setup.by(List.of(OWN, new Manner(1, 2)), MANNERS, MANNERS);
     }
 
     /** What the judge makes of what people said. */
@@ -133,7 +152,7 @@ final class SpokenDigits {
             List<Integer> meant = digits.test.stream().map(Recording::digit).toList();
             add(
                     Hearing.of(digits.judge(), sounds, meant),
-                    SpokenDigits.setting(1),
+                    OWN.setting(),
                     (where, metric, value, seconds) ->
                             results.add(new Result(REAL, where, seed, metric, value, seconds, 0)));
             return results;
@@ -156,32 +175,38 @@ final class SpokenDigits {
     void listen(ModelRow row, TaskTraining trained, PartRun run, TrainedPart.Figures figures, long seed) {
         List<Integer> meant =
                 IntStream.range(0, 10 * soundsPerDigit()).mapToObj(i -> i % 10).toList();
-        for (double temperature : TEMPERATURES) {
+        for (Manner manner : manners(setup)) {
+            if (figures.has(manner.setting(), SCORE)) {
+                continue;
+            }
             run.pauseIfTimeIsUp();
-            run.progress(1, "speaking at temperature " + temperature);
+            run.progress(1, "speaking at " + manner.setting());
             long start = System.nanoTime();
-            List<Wav> sounds = speak(trained.network(), meant, longest(), temperature, seed * 1000).stream()
+            List<Wav> sounds = speak(trained.network(), meant, longest(), manner, seed * 1000).stream()
                     .map(tokens -> DigitSequences.sound(rate(), tokens))
                     .toList();
             double seconds = (System.nanoTime() - start) * 1e-9;
             int samples = sounds.stream().mapToInt(Wav::length).sum();
-            figures.add(setting(temperature), "samples generated", samples, seconds);
+            figures.add(manner.setting(), "samples generated", samples, seconds);
             write(
                     sounds,
                     meant,
                     run.folder().resolveSibling("sounds"),
-                    row.name() + "-seed" + seed + "-T" + temperature);
-            add(Hearing.of(judge(), sounds, meant), setting(temperature), figures);
+                    row.name() + "-seed" + seed + "-" + manner.setting().replace(" = ", ""));
+            add(Hearing.of(judge(), sounds, meant), manner.setting(), figures);
         }
     }
 
     /** Digits said side by side: each sequence from its first token on, as {@link DigitSequences} lays them out. */
-    static List<int[]> speak(
-            LanguageNetwork network, List<Integer> digits, int longest, double temperature, long seed) {
+    static List<int[]> speak(LanguageNetwork network, List<Integer> digits, int longest, Manner manner, long seed) {
         int[] first = digits.stream().mapToInt(DigitSequences::digit).toArray();
-        BatchDrawing.Rules rules =
-                new BatchDrawing.Rules(DigitSequences.voice(), DigitSequences.END, DigitSequences.PERIOD);
-        return new BatchDrawing(network).draw(first, longest, temperature, rules, seed);
+        BatchDrawing.Rules rules = new BatchDrawing.Rules(
+                DigitSequences.voice(),
+                DigitSequences.END,
+                DigitSequences.PERIOD,
+                manner.guidance(),
+                DigitSequences.NO_DIGIT);
+        return new BatchDrawing(network).draw(first, longest, manner.temperature(), rules, seed);
     }
 
     private int rate() {

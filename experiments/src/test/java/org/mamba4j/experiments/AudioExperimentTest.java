@@ -27,14 +27,15 @@ class AudioExperimentTest {
         for (String model : new String[] {"Mamba", "U-Net"}) {
             double bits = outcome.results().values(model, "", AudioExperiment.BITS)[0];
             assertThat(bits).as(model).isBetween(1.0, 6.8); // 8.1 is a guess
-            assertThat(outcome.results().values(model, "T = 0.9", "sounds heard")[0])
+            assertThat(outcome.results().values(model, "", AudioExperiment.DIGIT_TELLS)[0])
+                    .as(model)
+                    .isFinite();
+            assertThat(outcome.results().values(model, "T = 1.0, g = 2.0", "sounds heard")[0])
                     .isEqualTo(10);
         }
         assertThat(outcome.results().values(SpokenDigits.REAL, "T = 1.0", "sounds recognised")[0])
                 .isGreaterThan(0.5 * 20); // a tenth is a guess
-        assertThat(outcome.results().values("Mamba", "T = 0.9", "sounds heard")[0])
-                .isEqualTo(10);
-        Path sound = folder.resolve("out/parts/sounds/Mamba-seed1-T0.9-7_0.wav");
+        Path sound = folder.resolve("out/parts/sounds/Mamba-seed1-T1.0_g2.0-7_0.wav");
         assertThat(Wav.read(sound).rate()).isEqualTo(8000);
         assertThat(folder.resolve("out").resolve("tables.md")).content().contains("| Mamba |", "inception score");
     }
@@ -46,7 +47,7 @@ class AudioExperimentTest {
         List<Integer> digits = List.of(7, 0, 7, 9);
         for (AudioExperiment.Row row : AudioExperiment.rows(smoke)) {
             try (LanguageNetwork network = LanguageNetwork.create(row.model().config(), MambaKernels.fused(), 3)) {
-                List<int[]> spoken = SpokenDigits.speak(network, digits, 300, 1, 5);
+                List<int[]> spoken = SpokenDigits.speak(network, digits, 300, SpokenDigits.OWN, 5);
                 assertThat(spoken).hasSameSizeAs(digits);
                 for (int i = 0; i < digits.size(); i++) {
                     int[] tokens = spoken.get(i);
@@ -60,6 +61,14 @@ class AudioExperimentTest {
                 assertThat(spoken.get(0)).isNotEqualTo(spoken.get(2)); // the same digit, said otherwise
             }
         }
+    }
+
+    @Test
+    void namesGuidanceWhereThereIsAny() {
+        Setup full = new Setup(Scale.FULL, "cpu", List.of(1L), folder, 0);
+        assertThat(SpokenDigits.manners(full).stream().map(SpokenDigits.Manner::setting))
+                .doesNotHaveDuplicates()
+                .contains("T = 1.0", "T = 1.0, g = 2.0", "T = 0.9, g = 2.0");
     }
 
     @Test
