@@ -2,6 +2,7 @@ package org.mamba4j.torch.kernel;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -13,8 +14,8 @@ import org.mamba4j.torch.Tensors;
 
 /**
  * The selective scan with all that {@link SelectiveScan} leaves out: A may be complex, as the Mamba paper's audio models have it, and B
- * and C may be those of the channel instead of the token's, as its ablations have it. Out of libtorch's operations, on any device, float32
- * or float64.
+ * and C may be those of the channel instead of the token's, as its ablations have it. On an NVIDIA GPU in float32 by {@link CudaDiagonalScan};
+ * else out of libtorch's operations, on any device, float32 or float64, which is what is described here.
  *
  * <pre>
  * h(t) = exp(Δ(t) A) h(t - 1) + Δ(t) B(t) u(t)          y(t) = Σ C(t) h(t), or 2 Re Σ C(t) h(t) where A is complex
@@ -78,26 +79,28 @@ public final class DiagonalScan {
             }
         }
 
-        private List<Tensor> list() {
+        List<Tensor> list() {
             return List.of(u, delta, rate, frequency, b, c, start);
         }
 
-        private Inputs saved() {
+        /** Each tensor replaced by what {@code change} makes of it; absent ones are given too. */
+        Inputs map(UnaryOperator<Tensor> change) {
             return new Inputs(
-                    CustomGradient.save(u),
-                    CustomGradient.save(delta),
-                    CustomGradient.save(rate),
-                    CustomGradient.save(frequency),
-                    CustomGradient.save(b),
-                    CustomGradient.save(c),
-                    CustomGradient.save(start));
+                    change.apply(u),
+                    change.apply(delta),
+                    change.apply(rate),
+                    change.apply(frequency),
+                    change.apply(b),
+                    change.apply(c),
+                    change.apply(start));
         }
 
-        private boolean isComplex() {
+        boolean isComplex() {
             return frequency.defined();
         }
 
-        private long states() {
+        /** N */
+        long states() {
             return rate.size(1) * (isComplex() ? 2 : 1);
         }
 
@@ -114,12 +117,22 @@ public final class DiagonalScan {
      * @return y (B, L, D) and the state after the last step (B, D, N)
      */
     public static SequenceOutput apply(Inputs in) {
+        return isFused(in) ? CudaDiagonalScan.apply(in) : composed(in);
+    }
+
+    /** Whether kernels of our own compute {@code in}: float32 on a GPU, up to 64 modes. */
+    public static boolean isFused(Inputs in) {
+        return CudaDiagonalScan.takes(in);
+    }
+
+    /** The scan by libtorch's operations, on any device. */
+    static SequenceOutput composed(Inputs in) {
         return apply(in, in.segment());
     }
 
     /** @param segment steps that are held in memory at once */
     static SequenceOutput apply(Inputs in, long segment) {
-        Inputs saved = in.saved();
+        Inputs saved = in.map(CustomGradient::save);
         List<Tensor> starts = new ArrayList<>();
         List<Tensor> ys = new ArrayList<>();
         Tensor last = plainStart(saved); // (B, D, M)

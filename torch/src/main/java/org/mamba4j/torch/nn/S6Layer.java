@@ -18,7 +18,7 @@ import org.mamba4j.torch.kernel.SequenceOutput;
  * computed from the token itself, or some of them: the rest is constant, Δ in each channel, B and C in each channel and state.
  *
  * <p>With a real A and both B and C selective it runs on the fused scan of Mamba; all other kinds on {@link DiagonalScan}, or, while a real one is
- * trained, on {@link ExpandedScan}. A complex A
+ * trained where that one has no kernels of its own, on {@link ExpandedScan}. A complex A
  * has N / 2 modes, each with its conjugate, and B and C are complex with it: as many numbers as the real one.
  *
  * <p>Reference: [1] A. Gu, T. Dao: Mamba, arXiv 2312.00752.
@@ -71,7 +71,7 @@ final class S6Layer implements InnerLayer {
                 selection.b().to(ScalarType.Float),
                 selection.c().to(ScalarType.Float),
                 carry.get(layer.index(), "ssm"));
-        SequenceOutput scan = GradMode.is_enabled() && !parts.isComplex()
+        SequenceOutput scan = GradMode.is_enabled() && !parts.isComplex() && !DiagonalScan.isFused(inputs)
                 ? ExpandedScan.apply(inputs, layer.kernels().scan(), carry.wantsState())
                 : DiagonalScan.apply(inputs);
         if (carry.wantsState()) {

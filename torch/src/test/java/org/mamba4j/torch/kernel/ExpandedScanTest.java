@@ -28,7 +28,7 @@ class ExpandedScanTest {
     @ParameterizedTest
     @CsvSource({"1,true,true", "17,true,true", "40,true,false", "9,false,true", "33,false,false"})
     void equalsTheScanInSegments(int length, boolean bOfToken, boolean cOfToken) {
-        Run expected = run(length, bOfToken, cOfToken, DiagonalScan::apply);
+        Run expected = run(length, bOfToken, cOfToken, DiagonalScan::composed);
         Run actual = run(
                 length,
                 bOfToken,
