@@ -143,7 +143,10 @@ final class InductionHeadsExperiment implements Experiment {
                 "data.batch=" + rows,
                 "data.length=" + length,
                 "optimiser.lr=" + setup.by(1e-2, 5e-3, selective ? 5e-3 : RATE_OF_OTHERS),
-                "optimiser.beta2=0.999",
+                // With a long memory of squares, one wrong answer after thousands of right ones moves every weight by
+                // three
+                // rates at once, which a rate this high does not survive.
+                "optimiser.beta2=" + (selective ? 0.98 : 0.999),
                 "optimiser.weight_decay=0",
                 // A loss that is as good as zero still has gradients, and what they teach is to forget ever less: a
                 // rate that
