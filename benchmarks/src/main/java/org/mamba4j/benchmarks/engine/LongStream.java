@@ -23,7 +23,8 @@ import org.mamba4j.model.MambaConfig;
 import org.mamba4j.model.TensorSpec;
 
 /**
- * Ten million tokens, one by one, through one state: time per token, resident memory and allocated bytes of each tenth.
+ * Ten million tokens, one by one, through one state: time per token, resident memory and allocated bytes of each tenth, the
+ * first of them from 1,000 tokens on in steps that grow.
  * {@code LongStream [TOKENS [FOLDER]]}, by default of a small model with random weights. Linux only: it reads the process's
  * own resident memory. Fails if a token allocates, if memory grows or if tokens become slower.
  *
@@ -36,6 +37,7 @@ import org.mamba4j.model.TensorSpec;
 public final class LongStream {
     private static final int PARTS = 10;
     private static final int BLOCK = 1000;
+    private static final int STEP = 4;
     private static final double SLOWER = 1.5;
     private static final long GROWTH_KILOBYTES = 8192;
 
@@ -45,7 +47,7 @@ public final class LongStream {
     private LongStream() {}
 
     /**
-     * A tenth of the tokens.
+     * A row of the table.
      *
      * @param nanos of a token, the median of the blocks
      * @param cpuNanos of the thread that reads the tokens, of a token, likewise
@@ -105,9 +107,11 @@ public final class LongStream {
                 State state = model.newState()) {
             float[] logits = new float[model.vocabSize()];
             SplittableRandom random = new SplittableRandom(7);
-            read(model, state, logits, random, tokens / PARTS, yardstick); // while loops are compiled
-            for (int part = 0; part < PARTS; part++) {
-                parts.add(read(model, state, logits, random, tokens / PARTS, yardstick));
+            try (State other = model.newState()) {
+                read(model, other, logits, random, tokens / PARTS, yardstick); // while loops are compiled
+            }
+            for (long end : ends(tokens)) {
+                parts.add(read(model, state, logits, random, end - state.tokensSeen(), yardstick));
                 print(state, parts.getLast());
             }
             for (float logit : logits) {
@@ -117,7 +121,20 @@ public final class LongStream {
             }
             System.out.printf("%,d numbers of the state are too small to be stored with all digits%n", tiny(state));
         }
-        judge(parts, tokens / PARTS);
+        judge(parts.subList(parts.size() - PARTS, parts.size()), tokens / PARTS);
+    }
+
+    /** After how many tokens rows end. */
+    private static List<Long> ends(long tokens) {
+        List<Long> ends = new ArrayList<>();
+        long tenth = tokens / PARTS / BLOCK * BLOCK;
+        for (long end = BLOCK; end < tenth; end *= STEP) {
+            ends.add(end);
+        }
+        for (int part = 1; part <= PARTS; part++) {
+            ends.add(part * tenth);
+        }
+        return ends;
     }
 
     private static void print(State state, Part part) {
